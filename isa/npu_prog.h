@@ -65,7 +65,7 @@ struct npu_prog_header {
 	uint64_t scratch_bytes;
 	uint64_t macs;
 	uint32_t name;
-	uint32_t rsvd[13];
+	uint32_t rsvd[15];
 };
 
 struct npu_prog_section {
