@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Build networks in C, read and write ONNX, compile. Part of libnpu.
+ *
+ * A tensor is a small integer. Every builder function returns one, or -errno;
+ * given a negative tensor it returns that, so a whole network can be built
+ * and checked once, by the status of npu_graph_output() or npu_graph_error().
+ * Shapes are known at once: npu_graph_shape() answers after each call.
+ *
+ * Layouts are Keras's: images are [batch, height, width, channels], sequences
+ * [batch, steps, features], convolution kernels [kh, kw, in, out], dense
+ * kernels [in, out].
+ */
+#ifndef NPU_GRAPH_H
+#define NPU_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct npu_graph;
+
+#define NPU_GRAPH_RANK_MAX	8
+#define NPU_TENSOR_NONE		(-0x7fffffff)	/* an optional tensor that is not there */
+
+enum npu_graph_dtype {
+	NPU_GRAPH_F32,
+	NPU_GRAPH_I32,
+	NPU_GRAPH_I64,
+	NPU_GRAPH_BOOL,
+};
+
+enum npu_graph_pad {
+	NPU_PAD_VALID,		/* no padding */
+	NPU_PAD_SAME,		/* output = ceil(input / stride), odd pixel at the end */
+	NPU_PAD_EXPLICIT,	/* pads given */
+};
+
+/* Operators of npu_graph_unary(); alpha and beta as in the ONNX operator. */
+enum npu_graph_unary {
+	NPU_UNARY_IDENTITY, NPU_UNARY_RELU, NPU_UNARY_LEAKY_RELU, NPU_UNARY_ELU,
+	NPU_UNARY_SELU, NPU_UNARY_SIGMOID, NPU_UNARY_HARD_SIGMOID, NPU_UNARY_TANH,
+	NPU_UNARY_SOFTPLUS, NPU_UNARY_SOFTSIGN, NPU_UNARY_THRESHOLDED_RELU,
+	NPU_UNARY_EXP, NPU_UNARY_LOG, NPU_UNARY_SQRT, NPU_UNARY_RECIPROCAL,
+	NPU_UNARY_NEG, NPU_UNARY_ABS, NPU_UNARY_ERF, NPU_UNARY_GELU,
+	NPU_UNARY_FLOOR, NPU_UNARY_CEIL, NPU_UNARY_ROUND, NPU_UNARY_SIGN,
+	NPU_UNARY_SIN, NPU_UNARY_COS,
+};
+
+enum npu_graph_binary {
+	NPU_BINARY_ADD, NPU_BINARY_SUB, NPU_BINARY_MUL, NPU_BINARY_DIV,
+	NPU_BINARY_MIN, NPU_BINARY_MAX, NPU_BINARY_POW,
+};
+
+enum npu_graph_reduce {
+	NPU_REDUCE_SUM, NPU_REDUCE_MEAN, NPU_REDUCE_MAX, NPU_REDUCE_MIN, NPU_REDUCE_PROD,
+	NPU_REDUCE_L1, NPU_REDUCE_L2, NPU_REDUCE_SUM_SQUARE, NPU_REDUCE_LOG_SUM,
+	NPU_REDUCE_LOG_SUM_EXP,
+};
+
+/**
+ * struct npu_window_attr - kernel window of convolution and pooling
+ * @kernel: height and width (pooling; a convolution takes them from its kernel)
+ * @stride: 0 means 1
+ * @dilation: 0 means 1
+ * @pad: how the input is padded
+ * @pads: top, left, bottom, right, for NPU_PAD_EXPLICIT
+ * @groups: convolution: 0 means 1
+ * @count_include_pad: average pooling
+ */
+struct npu_window_attr {
+	uint32_t kernel[2];
+	uint32_t stride[2];
+	uint32_t dilation[2];
+	enum npu_graph_pad pad;
+	uint32_t pads[4];
+	uint32_t groups;
+	bool count_include_pad;
+};
+
+/**
+ * struct npu_lstm_attr - Keras's LSTM
+ * @activation: of candidate and output (Keras default: tanh)
+ * @recurrent_activation: of the gates (Keras default: sigmoid)
+ * @return_sequences: all steps [batch, steps, units], else the last [batch, units]
+ */
+struct npu_lstm_attr {
+	enum npu_graph_unary activation;
+	enum npu_graph_unary recurrent_activation;
+	bool return_sequences;
+};
+
+/* A graph, or NULL without memory. @name may be NULL. */
+struct npu_graph *npu_graph_create(const char *name);
+void npu_graph_destroy(struct npu_graph *g);
+
+/* Message of the first error, or "". Valid until the graph is destroyed. */
+const char *npu_graph_error(const struct npu_graph *g);
+
+/* Rank of @tensor, its dimensions in @dim; or -errno. */
+int npu_graph_shape(const struct npu_graph *g, int tensor, int64_t dim[NPU_GRAPH_RANK_MAX]);
+
+int npu_graph_input(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
+		    unsigned int rank, const int64_t *dim);
+/* @data is copied. */
+int npu_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
+		    unsigned int rank, const int64_t *dim, const void *data);
+/* Make @tensor an output called @name; 0 or -errno. */
+int npu_graph_output(struct npu_graph *g, const char *name, int tensor);
+
+int npu_graph_conv2d(struct npu_graph *g, int x, int kernel, int bias,
+		     const struct npu_window_attr *attr);
+int npu_graph_max_pool2d(struct npu_graph *g, int x, const struct npu_window_attr *attr);
+int npu_graph_average_pool2d(struct npu_graph *g, int x, const struct npu_window_attr *attr);
+/* x [..., in] times kernel [in, out] plus bias [out] (or NPU_TENSOR_NONE). */
+int npu_graph_dense(struct npu_graph *g, int x, int kernel, int bias);
+/* numpy semantics. */
+int npu_graph_matmul(struct npu_graph *g, int a, int b);
+/*
+ * x [batch, steps, in], kernel [in, 4 units], recurrent [units, 4 units], bias
+ * [4 units] or NPU_TENSOR_NONE; gates in Keras's order i, f, c, o.
+ */
+int npu_graph_lstm(struct npu_graph *g, int x, int kernel, int recurrent, int bias,
+		   const struct npu_lstm_attr *attr);
+/* softmax(q k^T * scale) v over the last two axes; scale 0 means 1 / sqrt(features). */
+int npu_graph_attention(struct npu_graph *g, int q, int k, int v, float scale);
+int npu_graph_softmax(struct npu_graph *g, int x, int axis);
+int npu_graph_unary(struct npu_graph *g, enum npu_graph_unary op, int x, float alpha, float beta);
+int npu_graph_binary(struct npu_graph *g, enum npu_graph_binary op, int a, int b);
+int npu_graph_reduce(struct npu_graph *g, enum npu_graph_reduce op, int x,
+		     unsigned int axes, const int *axis, bool keep_dims);
+/* One dimension may be -1. */
+int npu_graph_reshape(struct npu_graph *g, int x, unsigned int rank, const int64_t *dim);
+int npu_graph_flatten(struct npu_graph *g, int x);
+int npu_graph_transpose(struct npu_graph *g, int x, const unsigned int *perm);
+int npu_graph_concat(struct npu_graph *g, unsigned int count, const int *x, int axis);
+/* Per axis of x: start, end, step as in ONNX Slice. */
+int npu_graph_slice(struct npu_graph *g, int x, const int64_t *start, const int64_t *end,
+		    const int64_t *step);
+
+/*
+ * Read an ONNX file. Symbolic dimensions get the values in @bind, a text like
+ * "N=1000,seq=28" ("*=1" binds all others); NULL binds nothing. Returns NULL and
+ * a message in @error, which holds @error_bytes.
+ */
+struct npu_graph *npu_graph_read_onnx(const char *path, const char *bind,
+				      char *error, size_t error_bytes);
+/* Write the graph as ONNX (opset 17); the file appears whole or not at all. */
+int npu_graph_write_onnx(struct npu_graph *g, const char *path);
+
+/**
+ * struct npu_target - the device to compile for; 0 fields mean the default preset
+ * @array_rows: multiplier rows
+ * @array_cols: multiplier columns
+ * @spm_bytes: scratchpad
+ * @acc_bytes: accumulators
+ * @dma_bytes_per_kcycle: memory bandwidth, for the cost model
+ * @dma_latency_cycles: memory latency
+ * @dma_bursts: bursts in flight
+ * @ve_bytes_per_cycle: vector width
+ * @caps: NPU_CAP_* of the device
+ */
+struct npu_target {
+	uint32_t array_rows;
+	uint32_t array_cols;
+	uint32_t spm_bytes;
+	uint32_t acc_bytes;
+	uint32_t dma_bytes_per_kcycle;
+	uint32_t dma_latency_cycles;
+	uint32_t dma_bursts;
+	uint32_t ve_bytes_per_cycle;
+	uint64_t caps;
+};
+
+/*
+ * Compile into a program file image (isa/npu_prog.h), malloc()ed. @dump may be
+ * NULL or a list of pass letters whose result is printed to @dump_file (a
+ * FILE pointer). 0, or -errno with npu_graph_error().
+ */
+int npu_graph_compile(struct npu_graph *g, const struct npu_target *target,
+		      const char *dump, void *dump_file,
+		      void **image, size_t *image_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
