@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Fetches the packages of versions from Debian's archive into the cache, with a
+# private apt configuration: this machine's own sources, lists and installed
+# packages are neither changed nor used. Sourced after lib.sh;
+# its functions want the lock of one of the cache's parts.
+
+# shellcheck source=scripts/versions
+. "$top/scripts/versions"
+
+apt_dir=$cache/apt
+
+private_apt() {
+	local tool=$1
+	shift
+	"$tool" -q -o Dir::Etc::SourceList="$apt_dir/archive.sources" \
+		-o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=/dev/null \
+		-o Dir::Etc::PreferencesParts="$apt_dir/none" \
+		-o Dir::State::Lists="$apt_dir/lists" -o Dir::Cache="$apt_dir/cache" \
+		-o Dir::State::Status="$apt_dir/status" \
+		-o APT::Sandbox::User= -o APT::Architecture=amd64 -o APT::Architectures=amd64 \
+		-o Acquire::Retries=3 -o APT::Get::List-Cleanup=0 "$@"
+}
+
+# The address from which this machine takes Debian itself.
+archive_uri() {
+	# shellcheck disable=SC2016 # apt-get expands these names, not the shell
+	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 2>/dev/null |
+		awk -v release="$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" \
+			'$2 == release && $3 == "main" { print $1; exit }'
+}
+
+# Brings the private package lists up to date, at most once a day.
+refresh_lists() {
+	local uri
+	[ -z "$(find "$apt_dir/fresh" -mtime -1 2>/dev/null)" ] || return 0
+	uri=$(archive_uri)
+	[ -n "$uri" ] || die "found no Debian archive in this machine's apt configuration"
+	mkdir -p "$apt_dir/none" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
+	: >"$apt_dir/status"
+	cat >"$apt_dir/archive.sources" <<-END
+		Types: deb
+		URIs: $uri
+		Suites: bookworm-backports
+		Components: main
+		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+		Types: deb-src
+		URIs: $uri
+		Suites: trixie
+		Components: main
+		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+	END
+	slow "reading the lists of bookworm-backports and trixie" "$logs/apt-update.log" \
+		update_lists
+}
+
+update_lists() {
+	local fd
+	exec {fd}>"$apt_dir/lock"
+	flock "$fd"
+	private_apt apt-get update -o APT::Update::Error-Mode=any
+	touch "$apt_dir/fresh"
+}
+
+# versions_of PACKAGE: the versions the archive has (src:NAME for a source), newest last.
+versions_of() {
+	local kind=Packages
+	[ "${1#src:}" = "$1" ] || kind=Sources
+	private_apt apt-cache madison "${1#src:}" |
+		awk -F ' *[|] *' -v kind="$kind" 'index($3, kind) { print $2 }' | sort -V
+}
+
+# resolve PACKAGE VERSION SERIES: VERSION if the archive has it, else the newest of SERIES.
+resolve() {
+	local found
+	if versions_of "$1" | grep -qxF -e "$2"; then
+		echo "$2"
+		return
+	fi
+	found=$(versions_of "$1" | grep -F -e "$3" | tail -n 1)
+	[ -n "$found" ] || die "the archive has neither ${1#src:} $2 nor another $3*"
+	note "the archive no longer has ${1#src:} $2; taking $found of the same series"
+	echo "$found"
+}
+
+# check_sum FILE PACKAGE VERSION LOCKED: FILE is the very one of the lock file.
+check_sum() {
+	[ "$3" = "$4" ] || return 0
+	echo "${sha256[$2]} $1" | sha256sum --quiet -c - ||
+		die "$1 is not the file that scripts/versions describes"
+}
+
+# fetch_deb PACKAGE VERSION LOCKED DIR: downloads one package and unpacks it in DIR.
+fetch_deb() {
+	local tmp=$scratch/fetch
+	mkdir "$tmp"
+	(cd "$tmp" && private_apt apt-get download "$1=$2")
+	check_sum "$tmp"/*.deb "$1" "$2" "$3"
+	dpkg-deb -x "$tmp"/*.deb "$4"
+	rm -rf "$tmp"
+}
+
+# fetch_source PACKAGE VERSION LOCKED DIR: the same for a source package; DIR is made.
+fetch_source() {
+	local tmp=$scratch/fetch
+	mkdir "$tmp"
+	(cd "$tmp" && private_apt apt-get source --download-only "$1=$2")
+	check_sum "$tmp"/*.dsc "$1" "$2" "$3"
+	dpkg-source --no-check --no-copy -x "$tmp"/*.dsc "$4"
+	rm -rf "$tmp"
+}
