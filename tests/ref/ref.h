@@ -40,8 +40,6 @@ void ref_tensor_free(struct ref_tensor *t);
 /* The number of elements, or -EINVAL for a rank or dimensions out of range. */
 int64_t ref_tensor_elems(const struct ref_tensor *t);
 
-/* --- Elementwise ------------------------------------------------------ */
-
 /* One row per operator of one input: ONNX name, default alpha and beta. */
 #define REF_UNARY_OPS(X)						\
 	X(ABS, "Abs", 0, 0)						\
@@ -167,8 +165,6 @@ int ref_variadic(enum ref_variadic_op op, const struct ref_tensor *const *xs,
 int ref_where(const struct ref_tensor *cond, const struct ref_tensor *a,
 	      const struct ref_tensor *b, struct ref_tensor *y);
 
-/* --- Windows ---------------------------------------------------------- */
-
 enum ref_auto_pad {
 	REF_PAD_NOTSET,
 	REF_PAD_SAME_UPPER,
@@ -215,8 +211,6 @@ int ref_average_pool(const struct ref_pool *pool, const struct ref_tensor *x,
 int ref_global_max_pool(const struct ref_tensor *x, struct ref_tensor *y);
 int ref_global_average_pool(const struct ref_tensor *x, struct ref_tensor *y);
 
-/* --- Products --------------------------------------------------------- */
-
 struct ref_gemm {
 	float alpha;
 	float beta;
@@ -240,8 +234,6 @@ int ref_matmul(const struct ref_tensor *a, const struct ref_tensor *b,
 int ref_attention(const struct ref_tensor *q, const struct ref_tensor *k,
 		  const struct ref_tensor *v, const struct ref_tensor *mask,
 		  float scale, struct ref_tensor *y);
-
-/* --- Softmax and reductions ------------------------------------------- */
 
 enum ref_softmax_op {
 	REF_SOFTMAX,
@@ -287,8 +279,6 @@ int ref_reduce(enum ref_reduce_op op, const struct ref_reduce *attr,
 int ref_reduce_from_name(const char *name);
 const char *ref_reduce_name(enum ref_reduce_op op);
 
-/* --- Shape and movement ----------------------------------------------- */
-
 /* perm NULL: axes reversed. */
 int ref_transpose(const struct ref_tensor *x, const int64_t *perm,
 		  struct ref_tensor *y);
@@ -316,8 +306,6 @@ int ref_slice(const struct ref_slice *attr, const struct ref_tensor *x,
 int ref_pad(const struct ref_tensor *x, int count, const int64_t *pads,
 	    const int64_t *axes, float value, struct ref_tensor *y);
 
-/* --- LSTM ------------------------------------------------------------- */
-
 enum ref_direction {
 	REF_FORWARD,
 	REF_REVERSE,
@@ -329,9 +317,11 @@ enum ref_direction {
  * activations: 3 per direction (f, g, h), NULL for Sigmoid, Tanh, Tanh. The
  * values of activation_alpha and _beta are consumed in order by those
  * activations that have such a parameter; when they run out, the operator's
- * own default is used. clip 0 means none; it bounds the input of every
- * activation, the cell state's way into h included. In an LSTM
- * ThresholdedRelu gives x for x >= alpha.
+ * own default is used (the specification has none for Affine and ScaledTanh;
+ * here they are 1, 0 and 1, 1). clip 0 means none; it bounds the input of every
+ * activation, as the specification words it, the cell state's way into h
+ * included; ONNX Runtime leaves that one out. In an LSTM ThresholdedRelu gives
+ * x for x >= alpha.
  */
 struct ref_lstm {
 	enum ref_direction direction;
@@ -346,7 +336,11 @@ struct ref_lstm {
 	int layout;
 };
 
-/* Gate order i, o, f, c in w, r and b; i, o, f in p. */
+/*
+ * Gate order i, o, f, c in w, r and b; i, o, f in p. The shapes are those of
+ * layout 0; with layout 1 batch comes first in x, initial_h, initial_c and the
+ * outputs.
+ */
 struct ref_lstm_inputs {
 	const struct ref_tensor *x;    /* [seq, batch, input] */
 	const struct ref_tensor *w;    /* [dirs, 4 hidden, input] */
@@ -359,8 +353,9 @@ struct ref_lstm_inputs {
 };
 
 /*
- * Any of the outputs may be NULL. Steps at and beyond a sequence's length are
- * 0 in y. A sequence of length 0 leaves the initial state in y_h and y_c.
+ * y [seq, dirs, batch, hidden], y_h and y_c [dirs, batch, hidden]; any of them
+ * may be NULL. Steps at and beyond a sequence's length are 0 in y. A sequence
+ * of length 0 leaves the initial state in y_h and y_c.
  */
 int ref_lstm(const struct ref_lstm *attr, const struct ref_lstm_inputs *in,
 	     struct ref_tensor *y, struct ref_tensor *y_h,
