@@ -15,7 +15,7 @@
  * @spm_bytes: scratchpad
  * @acc_bytes: accumulators
  * @array_rows: multiplier rows
- * @array_cols: multiplier columns
+ * @array_cols: multiplier columns, >= 1
  */
 struct npu_limits {
 	uint64_t caps;
@@ -28,10 +28,12 @@ struct npu_limits {
 /**
  * struct npu_diag - why a descriptor was refused
  * @code: what the device would report
- * @text: static text that names the field and the rule; never NULL
+ * @field: static name of the field as in struct and text; never NULL
+ * @text: static text that states the broken rule; never NULL
  */
 struct npu_diag {
 	enum npu_fault_code code;
+	const char *field;
 	const char *text;
 };
 
@@ -57,7 +59,7 @@ struct npu_access {
 	int64_t hi_bytes;
 };
 
-#define NPU_ACCESSES_MAX	16
+#define NPU_ACCESSES_MAX	(2 * NPU_MAP_OPERANDS)
 
 /*
  * Check everything that does not depend on register values: opcode, length
@@ -70,13 +72,15 @@ enum npu_fault_code npu_check_desc(const struct npu_limits *limits, const void *
 
 /*
  * The ranges that a legal descriptor touches, the bounding interval of each
- * operand. With @regs (NPU_REGS values) ranges are absolute and reg is
- * NPU_REG_NONE; MEM ranges are then context addresses. Without, an operand
- * with a register yields a range relative to it. GATHER and SCATTER yield the
- * whole indexable table. Returns the number of entries. A range that does not
- * fit 63 bits has lo = INT64_MIN and hi = INT64_MAX.
+ * operand; packed weights depend on the columns of @limits. With @regs
+ * (NPU_REGS values) ranges are absolute and reg is NPU_REG_NONE; MEM ranges are
+ * then context addresses. Without, an operand with a register yields a range
+ * relative to it. GATHER and SCATTER yield the whole indexable table. Returns
+ * the number of entries. A range that does not fit 63 bits has lo = INT64_MIN
+ * and hi = INT64_MAX.
  */
-unsigned int npu_desc_accesses(const void *desc, const uint64_t *regs,
+unsigned int npu_desc_accesses(const struct npu_limits *limits, const void *desc,
+			       const uint64_t *regs,
 			       struct npu_access access[NPU_ACCESSES_MAX]);
 
 /*
@@ -88,10 +92,11 @@ enum npu_fault_code npu_check_bounds(const struct npu_limits *limits, const void
 
 /*
  * A whole command buffer: every descriptor, LOOP nesting, one END at its end
- * (only 0 bytes after it), and that every wait is covered by earlier signals
- * and no semaphore has two producing or two consuming engines (loop bodies are
- * judged by two iterations). @at_bytes (may be NULL) receives the offset of
- * the descriptor that was refused.
+ * (only 0 bytes after it), and semaphores in stream order: every wait is
+ * covered by earlier signals, none counts beyond NPU_SEM_MAX, none has two
+ * producing or two consuming engines (a loop is judged by its first and last
+ * iteration). @cmds is 8-byte aligned, as single descriptors are. @at_bytes
+ * (may be NULL) receives the offset of the descriptor that was refused.
  */
 enum npu_fault_code npu_check_stream(const struct npu_limits *limits, const void *cmds,
 				     size_t bytes, size_t *at_bytes, struct npu_diag *diag);

@@ -29,6 +29,7 @@
 #define NPU_REDUCE_LANES	16
 #define NPU_CONV_CBLOCK		64	/* channels per accumulation block */
 #define NPU_REG_NONE		0xff
+#define NPU_ELEMS_MAX		(1ull << 32)	/* product of the dimensions of any operand */
 
 enum npu_opcode {
 #define NPU_OP(name, code, engine, body, cap) NPU_OP_##name = code,
