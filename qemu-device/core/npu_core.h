@@ -7,10 +7,11 @@
  * core owns its threads, the scratchpad and all device state. It never aborts
  * and never prints: what a guest did wrong goes to the log callback.
  *
- * Locking: npu_core_mmio_*(), npu_core_reset() and npu_core_wait_idle() may
- * be called from any thread. Register accesses only latch and notify; they
- * take a short lock and never wait for a worker. Callbacks may be called with
- * no core lock held, from a worker or from a register access (irq, log).
+ * Locking: npu_core_mmio_*() and npu_core_reset() may be called from any thread.
+ * Register accesses only latch and notify; they take a short lock and never wait
+ * for a worker. A reset, also one by register, waits for one chunk of DMA at most.
+ * Callbacks come from a worker or from a register access (irq, now_ns, log). They
+ * may access registers, but may not reset or destroy the core.
  */
 #ifndef NPU_CORE_H
 #define NPU_CORE_H
