@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Legality of one descriptor: npu_check_desc() and npu_check_bounds(). */
 #include <stdbool.h>
-#include <string.h>
 #include "npu_check.h"
 #include "npu_fields.h"
 
@@ -13,8 +12,6 @@
 #define T_MEM		(T_SPM | T(F16) | T(I16) | T(BOOL) | T(I64))
 #define S_SPM		(1u << NPU_SPACE_SPM)
 #define S_ACC		(1u << NPU_SPACE_ACC)
-
-#define BODY_BYTES_MAX	sizeof(struct npu_desc_matmul)
 
 struct check {
 	const struct npu_limits *limits;
@@ -39,37 +36,21 @@ static bool lacks(const struct check *ck, uint64_t cap)
 
 /* ---- Length, reserved bytes, header ---- */
 
-/* Bytes in use, or 0 when the counts of a MAP are illegal. */
-static size_t desc_bytes(struct check *ck)
+static enum npu_fault_code check_counts(struct check *ck, const struct npu_desc_map *d)
 {
-	size_t bytes = npu_body_bytes(ck->hdr->opcode);
-	const struct npu_desc_map *map = ck->desc;
-
-	if (ck->hdr->opcode != NPU_OP_MAP)
-		return bytes;
-	if (map->operands < 1 || map->operands > NPU_MAP_OPERANDS) {
-		refuse(ck, NPU_FAULT_OPERAND, "operands", "must be 1 .. 12");
-		return 0;
-	}
-	if (map->uops < 1 || map->uops > NPU_MAP_UOPS) {
-		refuse(ck, NPU_FAULT_OPERAND, "uops", "must be 1 .. 64");
-		return 0;
-	}
-	if (map->consts > NPU_MAP_CONSTS) {
-		refuse(ck, NPU_FAULT_OPERAND, "consts", "must be 0 .. 32");
-		return 0;
-	}
-	return bytes + map->operands * sizeof(struct npu_view) +
-		(map->uops + (size_t)map->consts) * sizeof(uint32_t);
+	if (d->operands < 1 || d->operands > NPU_MAP_OPERANDS)
+		return refuse(ck, NPU_FAULT_OPERAND, "operands", "must be 1 .. 12");
+	if (d->uops < 1 || d->uops > NPU_MAP_UOPS)
+		return refuse(ck, NPU_FAULT_OPERAND, "uops", "must be 1 .. 64");
+	if (d->consts > NPU_MAP_CONSTS)
+		return refuse(ck, NPU_FAULT_OPERAND, "consts", "must be 0 .. 32");
+	return NPU_FAULT_NONE;
 }
 
 static enum npu_fault_code check_length(struct check *ck, size_t avail_bytes)
 {
-	size_t bytes = desc_bytes(ck);
-	size_t lines = (bytes + NPU_LINE_BYTES - 1) / NPU_LINE_BYTES;
+	size_t lines = (npu_desc_bytes(ck->desc) + NPU_LINE_BYTES - 1) / NPU_LINE_BYTES;
 
-	if (!bytes)
-		return ck->diag.code;
 	if (lines > NPU_DESC_LINES_MAX)
 		return refuse(ck, NPU_FAULT_OPERAND, "uops",
 			      "operands, micro-ops and constants exceed 8 lines");
@@ -81,82 +62,11 @@ static enum npu_fault_code check_length(struct check *ck, size_t avail_bytes)
 	return NPU_FAULT_NONE;
 }
 
-static void mark(uint8_t *named, size_t offset, size_t bytes)
-{
-	memset(named + offset, 1, bytes);
-}
-
-static void mark_ref(uint8_t *named, size_t offset)
-{
-	mark(named, offset, offsetof(struct npu_ref, rsvd));
-}
-
-static void mark_field(uint8_t *named, const struct npu_field *f)
-{
-	static const uint8_t bytes[] = {
-		[NPU_FIELD_U8] = 1,
-		[NPU_FIELD_U16] = 2,
-		[NPU_FIELD_I16] = 2,
-		[NPU_FIELD_U32] = 4,
-		[NPU_FIELD_I32] = 4,
-		[NPU_FIELD_I64] = 8,
-		[NPU_FIELD_X32] = 4,
-		[NPU_FIELD_ROP] = 1,
-		[NPU_FIELD_REG] = 1,
-	};
-
-	switch (f->kind) {
-	case NPU_FIELD_REF:
-		mark_ref(named, f->offset);
-		mark(named, f->stride_offset, f->strides * sizeof(int32_t));
-		break;
-	case NPU_FIELD_MEM:
-		mark(named, f->offset, offsetof(struct npu_mem, rsvd));
-		mark(named, f->offset + offsetof(struct npu_mem, offset_bytes), sizeof(int64_t));
-		mark(named, f->stride_offset, f->strides * sizeof(int32_t));
-		break;
-	case NPU_FIELD_STEP:
-		for (size_t i = 0; i < f->count; i++)
-			mark(named, f->offset + i * sizeof(struct npu_loop_step),
-			     offsetof(struct npu_loop_step, rsvd));
-		break;
-	default:
-		mark(named, f->offset, (size_t)f->count * bytes[f->kind]);
-		break;
-	}
-}
-
-static void mark_map_tail(uint8_t *named, const struct npu_desc_map *d)
-{
-	size_t words = offsetof(struct npu_desc_map, view[d->operands]);
-
-	for (size_t i = 0; i < d->operands; i++) {
-		size_t at = offsetof(struct npu_desc_map, view[i]);
-
-		mark_ref(named, at);
-		mark(named, at + offsetof(struct npu_view, stride), 4 * sizeof(int32_t));
-	}
-	mark(named, words, (d->uops + (size_t)d->consts) * sizeof(uint32_t));
-}
-
-/* A byte is reserved when no field that exists under the flags names it. */
 static enum npu_fault_code check_reserved(struct check *ck)
 {
-	uint8_t named[NPU_DESC_BYTES_MAX] = { 0 };
-	const uint8_t *byte = ck->desc;
-
-	mark(named, 0, offsetof(struct npu_desc_hdr, rsvd));
-	for (const struct npu_field *f = npu_body_fields(ck->hdr->opcode); f->name; f++) {
-		if (!f->flag || ck->hdr->flags & f->flag)
-			mark_field(named, f);
-	}
-	if (ck->hdr->opcode == NPU_OP_MAP)
-		mark_map_tail(named, ck->desc);
-	for (size_t i = 0; i < ck->hdr->lines * (size_t)NPU_LINE_BYTES; i++) {
-		if (byte[i] && !named[i])
-			return refuse(ck, NPU_FAULT_RESERVED, "reserved",
-				      "a byte that the instruction does not use is not 0");
-	}
+	if (!npu_reserved_is_clear(ck->desc))
+		return refuse(ck, NPU_FAULT_RESERVED, "reserved",
+			      "a byte that the instruction does not use is not 0");
 	return NPU_FAULT_NONE;
 }
 
@@ -669,7 +579,9 @@ static enum npu_fault_code check_all(struct check *ck, size_t avail_bytes)
 	if (lacks(ck, npu_op_cap(ck->hdr->opcode)))
 		return refuse(ck, NPU_FAULT_UNSUPPORTED, "opcode",
 			      "the device lacks the capability of the instruction");
-	code = check_length(ck, avail_bytes);
+	code = ck->hdr->opcode == NPU_OP_MAP ? check_counts(ck, ck->desc) : NPU_FAULT_NONE;
+	if (!code)
+		code = check_length(ck, avail_bytes);
 	if (!code)
 		code = check_flags(ck);
 	if (!code)

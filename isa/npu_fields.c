@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The field and flag tables of npu_fields.h. */
+#include <string.h>
 #include "npu_fields.h"
 
 #define FIELD(body, field, k)							\
@@ -113,16 +114,16 @@ static const struct npu_field matmul_fields[] = {
 /* Views, micro-ops and constants follow; their counts come from the text. */
 static const struct npu_field map_fields[] = {
 	ARRAY(map, dim, U32, 4),
-	FIELD(map, operands, U8),
-	FIELD(map, uops, U8),
-	FIELD(map, consts, U8),
+	FIELD(map, operands, COUNT),
+	FIELD(map, uops, COUNT),
+	FIELD(map, consts, COUNT),
 	{ .name = NULL },
 };
 
 static const struct npu_field reduce_fields[] = {
 	ARRAY(reduce, dim, U32, 4),
 	FIELD(reduce, rop, ROP),
-	FIELD(reduce, axes, U8),
+	FIELD(reduce, axes, AXES),
 	VIEW(reduce, in),
 	VIEW(reduce, out),
 	{ .name = NULL },
@@ -221,4 +222,102 @@ const struct npu_flag *npu_op_flags(unsigned int opcode)
 	case NPU_OP_SCATTER: return scatter_flags;
 	default: return common_flags;
 	}
+}
+
+unsigned int npu_field_bytes(unsigned int kind)
+{
+	switch (kind) {
+	case NPU_FIELD_REF:
+	case NPU_FIELD_MEM:
+	case NPU_FIELD_STEP:
+		return 0;
+	case NPU_FIELD_U16:
+	case NPU_FIELD_I16:
+		return 2;
+	case NPU_FIELD_U32:
+	case NPU_FIELD_I32:
+	case NPU_FIELD_X32:
+		return 4;
+	case NPU_FIELD_I64:
+		return 8;
+	default:
+		return 1;
+	}
+}
+
+size_t npu_desc_bytes(const void *desc)
+{
+	const struct npu_desc_map *map = desc;
+	size_t bytes = npu_body_bytes(map->hdr.opcode);
+
+	if (map->hdr.opcode == NPU_OP_MAP)
+		bytes += map->operands * sizeof(struct npu_view) +
+			(map->uops + (size_t)map->consts) * sizeof(uint32_t);
+	return bytes;
+}
+
+static void mark(uint8_t *named, size_t offset, size_t bytes)
+{
+	memset(named + offset, 1, bytes);
+}
+
+static void mark_ref(uint8_t *named, size_t offset)
+{
+	mark(named, offset, offsetof(struct npu_ref, rsvd));
+}
+
+static void mark_field(uint8_t *named, const struct npu_field *f)
+{
+	switch (f->kind) {
+	case NPU_FIELD_REF:
+		mark_ref(named, f->offset);
+		mark(named, f->stride_offset, f->strides * sizeof(int32_t));
+		break;
+	case NPU_FIELD_MEM:
+		mark(named, f->offset, offsetof(struct npu_mem, rsvd));
+		mark(named, f->offset + offsetof(struct npu_mem, offset_bytes), sizeof(int64_t));
+		mark(named, f->stride_offset, f->strides * sizeof(int32_t));
+		break;
+	case NPU_FIELD_STEP:
+		for (size_t i = 0; i < f->count; i++)
+			mark(named, f->offset + i * sizeof(struct npu_loop_step),
+			     offsetof(struct npu_loop_step, rsvd));
+		break;
+	default:
+		mark(named, f->offset, (size_t)f->count * npu_field_bytes(f->kind));
+		break;
+	}
+}
+
+static void mark_map_tail(uint8_t *named, const struct npu_desc_map *d)
+{
+	size_t words = offsetof(struct npu_desc_map, view) + d->operands * sizeof(struct npu_view);
+
+	for (size_t i = 0; i < d->operands; i++) {
+		size_t at = offsetof(struct npu_desc_map, view) + i * sizeof(struct npu_view);
+
+		mark_ref(named, at);
+		mark(named, at + offsetof(struct npu_view, stride), 4 * sizeof(int32_t));
+	}
+	mark(named, words, (d->uops + (size_t)d->consts) * sizeof(uint32_t));
+}
+
+bool npu_reserved_is_clear(const void *desc)
+{
+	uint8_t named[NPU_DESC_BYTES_MAX] = { 0 };
+	const struct npu_desc_hdr *hdr = desc;
+	const uint8_t *byte = desc;
+
+	mark(named, 0, offsetof(struct npu_desc_hdr, rsvd));
+	for (const struct npu_field *f = npu_body_fields(hdr->opcode); f->name; f++) {
+		if (!f->flag || hdr->flags & f->flag)
+			mark_field(named, f);
+	}
+	if (hdr->opcode == NPU_OP_MAP)
+		mark_map_tail(named, desc);
+	for (size_t i = 0; i < hdr->lines * (size_t)NPU_LINE_BYTES; i++) {
+		if (byte[i] && !named[i])
+			return false;
+	}
+	return true;
 }

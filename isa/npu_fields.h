@@ -7,6 +7,7 @@
 #ifndef NPU_FIELDS_H
 #define NPU_FIELDS_H
 
+#include <stdbool.h>
 #include "npu_isa.h"
 
 enum npu_field_kind {
@@ -17,6 +18,8 @@ enum npu_field_kind {
 	NPU_FIELD_I32,
 	NPU_FIELD_I64,
 	NPU_FIELD_X32,		/* bit pattern */
+	NPU_FIELD_COUNT,	/* u8, text implies it */
+	NPU_FIELD_AXES,		/* u8, set of dimensions */
 	NPU_FIELD_ROP,		/* u8, enum npu_rop */
 	NPU_FIELD_REG,		/* u8, mandatory CP register */
 	NPU_FIELD_REF,		/* struct npu_ref */
@@ -63,10 +66,26 @@ struct npu_flag {
 /* sizeof the fixed part of the descriptor, or 0 for an unknown opcode. */
 unsigned int npu_body_bytes(unsigned int opcode);
 
+/* Bytes of one element of @kind; 0 for REF, MEM and STEP. */
+unsigned int npu_field_bytes(unsigned int kind);
+
 /* Fields of a known opcode, ascending by offset, the header left out. */
 const struct npu_field *npu_body_fields(unsigned int opcode);
 
 /* Flags of a known opcode, ended by bit 0; those of every instruction included. */
 const struct npu_flag *npu_op_flags(unsigned int opcode);
+
+/*
+ * Bytes in use of a descriptor with a known opcode. MAP: as its counts say,
+ * whether they are legal or not.
+ */
+size_t npu_desc_bytes(const void *desc);
+
+/*
+ * Whether every byte up to the end of the last line that no field names is 0.
+ * A field whose flag is not set names nothing. npu_desc_bytes() must fit the
+ * lines of the header, and these NPU_DESC_BYTES_MAX.
+ */
+bool npu_reserved_is_clear(const void *desc);
 
 #endif

@@ -519,19 +519,21 @@ static unsigned int pick_uop(struct gen *g)
 	unsigned int op;
 
 	do {
-		op = codes[gen_below(g, sizeof(codes))];
+		op = chance(g, 20) ? NPU_UOP_LD : codes[gen_below(g, sizeof(codes))];
 	} while (!has(g, npu_uop_cap(op)));
 	return op;
 }
 
-/* A register that holds a value or a constant; there is at least one. */
+/* A register that holds a value or, less often, a constant; there is at least one. */
 static unsigned int pick_source(struct gen *g, uint32_t written, unsigned int consts)
 {
 	unsigned int source;
 
+	if (consts && (!written || chance(g, 25)))
+		return NPU_UOP_CONST + gen_below(g, consts);
 	do {
-		source = gen_below(g, NPU_UOP_CONST + consts);
-	} while (source < NPU_UOP_CONST && !(written & 1u << source));
+		source = gen_below(g, NPU_UOP_CONST);
+	} while (!(written & 1u << source));
 	return source;
 }
 
@@ -562,6 +564,16 @@ static void gen_program(struct gen *g, struct npu_desc_map *d, uint32_t *uop, ui
 	}
 }
 
+/* Bits of -8.0 .. 8.0 in quarters. */
+static uint32_t small_float(struct gen *g)
+{
+	float value = ((float)gen_below(g, 65) - 32.0f) / 4.0f;
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
 static size_t gen_map(struct gen *g, struct npu_desc_map *d)
 {
 	uint32_t stored = 0, words[NPU_MAP_UOPS + NPU_MAP_CONSTS];
@@ -586,7 +598,7 @@ static size_t gen_map(struct gen *g, struct npu_desc_map *d)
 	}
 	gen_program(g, d, words, stored);
 	for (unsigned int i = 0; i < d->consts; i++)
-		words[d->uops + i] = (uint32_t)gen_u64(g);
+		words[d->uops + i] = chance(g, 50) ? (uint32_t)gen_u64(g) : small_float(g);
 	memcpy((uint8_t *)d + bytes, words, (d->uops + d->consts) * sizeof(*words));
 	return bytes + (d->uops + d->consts) * sizeof(*words);
 }
