@@ -17,6 +17,7 @@
 
 #include "npu_compat.h"
 #include "npu_drv.h"
+#include "npu_gem.h"
 #include "npu_uapi.h"
 
 static uint npu_timeout_ms = 2000;
@@ -56,6 +57,7 @@ static void npu_show_fdinfo(struct drm_printer *p, struct drm_file *file)
 {
 	drm_printf(p, "drm-maxfreq-npu:\t%llu Hz\n",
 		   (u64)to_npu_device(file->minor->dev)->hw.clock_khz * 1000);
+	drm_show_memory_stats(p, file);
 }
 
 /* ---- ioctls ---- */
@@ -64,6 +66,8 @@ static void npu_show_fdinfo(struct drm_printer *p, struct drm_file *file)
 
 static const struct drm_ioctl_desc npu_ioctls[] = {
 	NPU_IOCTL(DEV_QUERY, dev_query),
+	NPU_IOCTL(BO_CREATE, bo_create),
+	NPU_IOCTL(BO_MMAP_OFFSET, bo_mmap_offset),
 };
 
 /*
@@ -135,6 +139,7 @@ static const struct drm_driver npu_drm_driver = {
 	.open = npu_open,
 	.postclose = npu_postclose,
 	.show_fdinfo = npu_show_fdinfo,
+	.gem_create_object = npu_gem_create_object,
 	.ioctls = npu_ioctls,
 	.num_ioctls = ARRAY_SIZE(npu_ioctls),
 	.fops = &npu_fops,
