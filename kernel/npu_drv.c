@@ -18,7 +18,11 @@
 #include "npu_compat.h"
 #include "npu_drv.h"
 #include "npu_gem.h"
+#include "npu_job.h"
+#include "npu_queue.h"
+#include "npu_reset.h"
 #include "npu_uapi.h"
+#include "npu_vm.h"
 
 static uint npu_timeout_ms = 2000;
 module_param_named(timeout_ms, npu_timeout_ms, uint, 0644);
@@ -50,11 +54,28 @@ static void npu_postclose(struct drm_device *drm, struct drm_file *file)
 {
 	struct npu_file *nfile = to_npu_file(file);
 
+	npu_queue_close_file(nfile);
+	npu_vm_close_file(nfile);
 	kfree(nfile);
 }
 
 static void npu_show_fdinfo(struct drm_printer *p, struct drm_file *file)
 {
+	struct npu_file *nfile = to_npu_file(file);
+	u64 run_ns, cycles;
+	struct npu_queue *queue;
+	unsigned long id;
+
+	xa_lock(&nfile->queues);
+	run_ns = atomic64_read(&nfile->past_run_ns);
+	cycles = atomic64_read(&nfile->past_cycles);
+	xa_for_each(&nfile->queues, id, queue) {
+		run_ns += npu_queue_run_ns(queue);
+		cycles += npu_queue_cycles(queue);
+	}
+	xa_unlock(&nfile->queues);
+	drm_printf(p, "drm-engine-npu:\t%llu ns\n", run_ns);
+	drm_printf(p, "drm-cycles-npu:\t%llu\n", cycles);
 	drm_printf(p, "drm-maxfreq-npu:\t%llu Hz\n",
 		   (u64)to_npu_device(file->minor->dev)->hw.clock_khz * 1000);
 	drm_show_memory_stats(p, file);
@@ -68,6 +89,13 @@ static const struct drm_ioctl_desc npu_ioctls[] = {
 	NPU_IOCTL(DEV_QUERY, dev_query),
 	NPU_IOCTL(BO_CREATE, bo_create),
 	NPU_IOCTL(BO_MMAP_OFFSET, bo_mmap_offset),
+	NPU_IOCTL(VM_CREATE, vm_create),
+	NPU_IOCTL(VM_DESTROY, vm_destroy),
+	NPU_IOCTL(VM_BIND, vm_bind),
+	NPU_IOCTL(QUEUE_CREATE, queue_create),
+	NPU_IOCTL(QUEUE_DESTROY, queue_destroy),
+	NPU_IOCTL(QUEUE_QUERY, queue_query),
+	NPU_IOCTL(SUBMIT, submit),
 };
 
 /*
@@ -134,7 +162,7 @@ static const struct file_operations npu_fops = {
 };
 
 static const struct drm_driver npu_drm_driver = {
-	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM |
+	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_GEM_GPUVA |
 			   DRIVER_SYNCOBJ | DRIVER_SYNCOBJ_TIMELINE,
 	.open = npu_open,
 	.postclose = npu_postclose,
@@ -197,6 +225,9 @@ static int npu_init_hw(struct npu_device *ndev)
 					      &ndev->ctx_table_dma, GFP_KERNEL);
 	if (!ndev->ctx_table)
 		return -ENOMEM;
+	ret = npu_irq_init(ndev);
+	if (ret)
+		return ret;
 	pci_set_master(pdev);
 	ret = npu_hw_reset(ndev);
 	if (ret) {
@@ -219,20 +250,53 @@ static int npu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pci_set_drvdata(pdev, ndev);
 	ret = npu_init_locks(ndev);
 	if (!ret)
+		ret = npu_reset_init(ndev);
+	if (!ret)
 		ret = npu_init_hw(ndev);
 	if (ret)
 		return ret;
-	return drm_dev_register(&ndev->drm, 0);
+	ret = drm_dev_register(&ndev->drm, 0);
+	if (ret)
+		npu_reset_shutdown(ndev);
+	return ret;
 }
 
 static void npu_remove(struct pci_dev *pdev)
 {
 	struct npu_device *ndev = pci_get_drvdata(pdev);
 
-	npu_hw_pause(ndev);
-	pci_clear_master(pdev);
+	/* First the DMA: files that are closed from now on free memory at once. */
+	npu_reset_shutdown(ndev);
+	disable_work_sync(&ndev->wedge_work);
 	drm_dev_unplug(&ndev->drm);
+	disable_work_sync(&ndev->fault_work);
+	npu_queue_unplug_all(ndev);
+	npu_vm_unplug_all(ndev);
 }
+
+static void npu_pci_reset_prepare(struct pci_dev *pdev)
+{
+	npu_reset_prepare_function(pci_get_drvdata(pdev));
+}
+
+static void npu_pci_reset_done(struct pci_dev *pdev)
+{
+	npu_reset_finish_function(pci_get_drvdata(pdev));
+}
+
+static pci_ers_result_t npu_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	if (state == pci_channel_io_normal)
+		return PCI_ERS_RESULT_CAN_RECOVER;
+	npu_reset_dead(pci_get_drvdata(pdev), "the bus is in error");
+	return PCI_ERS_RESULT_DISCONNECT;
+}
+
+static const struct pci_error_handlers npu_pci_error_handlers = {
+	.error_detected = npu_pci_error_detected,
+	.reset_prepare = npu_pci_reset_prepare,
+	.reset_done = npu_pci_reset_done,
+};
 
 static const struct pci_device_id npu_pci_ids[] = {
 	{ PCI_DEVICE(NPU_PCI_VENDOR_ID, NPU_PCI_DEVICE_ID) },
@@ -245,6 +309,7 @@ static struct pci_driver npu_pci_driver = {
 	.id_table = npu_pci_ids,
 	.probe = npu_probe,
 	.remove = npu_remove,
+	.err_handler = &npu_pci_error_handlers,
 };
 
 static int __init npu_init(void)
