@@ -267,6 +267,8 @@ int kir_verify(const struct kir *k, struct nc_diag *diag);
 
 /* Text form, one line per tensor and operation; kir_parse() reads it back. */
 int kir_print(const struct kir *k, FILE *out);
+/* The same for people: data of long constants is replaced by a hash. */
+int kir_dump(const struct kir *k, FILE *out);
 struct kir *kir_parse(struct nc_arena *arena, const char *text, struct nc_diag *diag);
 
 #endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Arithmetic on views. */
+#include "kir_view.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct kir_map *kir_op_map(struct kir_op *op)
+{
+	switch (op->kind) {
+	case KIR_MAP:
+		return &op->map;
+	case KIR_MATMUL:
+		return &op->matmul.epilogue;
+	case KIR_CONV:
+		return &op->conv.epilogue;
+	default:
+		return NULL;
+	}
+}
+
+struct access_list {
+	struct kir_access *access;
+	unsigned int count;
+};
+
+static void add_access(struct access_list *l, struct kir_view *view, const char *name,
+		       bool write, unsigned int ndim, const uint32_t *dim)
+{
+	struct kir_access *a = &l->access[l->count];
+
+	if (view->tensor == KIR_NO_TENSOR)
+		return;
+	*a = (struct kir_access){ .view = view, .name = name, .write = write, .ndim = ndim };
+	memcpy(a->dim, dim, ndim * sizeof(*dim));
+	l->count++;
+}
+
+static void add_map(struct access_list *l, struct kir_map *map)
+{
+	for (unsigned int i = 0; i < map->operands; i++) {
+		struct kir_operand *o = &map->operand[i];
+		unsigned int before = l->count;
+
+		if (o->acc)
+			continue;
+		add_access(l, &o->view, o->write ? "map output" : "map input", o->write,
+			   map->ndim, map->dim);
+		for (unsigned int j = before; j < l->count; j++)
+			l->access[j].in_map = true;
+	}
+}
+
+unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACCESSES_MAX])
+{
+	struct access_list l = { .access = access };
+
+	switch (op->kind) {
+	case KIR_MATMUL: {
+		struct kir_matmul *m = &op->matmul;
+
+		add_access(&l, &m->a, "a", false, 4, (uint32_t[]){ m->b0, m->b1, m->m, m->k });
+		add_access(&l, &m->b, "b", false, 4, (uint32_t[]){ m->b0, m->b1, m->k, m->n });
+		add_access(&l, &m->bias, "bias", false, 1, (uint32_t[]){ m->n });
+		add_map(&l, &m->epilogue);
+		break;
+	}
+	case KIR_CONV: {
+		struct kir_conv *c = &op->conv;
+		const struct kir_window *w = &c->win;
+
+		add_access(&l, &c->in, "in", false, 4, (uint32_t[]){ w->n, w->h, w->w, w->c });
+		add_access(&l, &c->weights, "weights", false, 4,
+			   (uint32_t[]){ w->k, w->c / c->groups, w->kh, w->kw });
+		add_access(&l, &c->bias, "bias", false, 1, (uint32_t[]){ w->k });
+		add_map(&l, &c->epilogue);
+		break;
+	}
+	case KIR_MAP:
+		add_map(&l, &op->map);
+		break;
+	case KIR_REDUCE: {
+		struct kir_reduce *r = &op->reduce;
+		uint32_t kept[KIR_DIMS];
+
+		for (unsigned int i = 0; i < r->ndim; i++)
+			kept[i] = r->axes >> i & 1 ? 1 : r->dim[i];
+		add_access(&l, &r->in, "in", false, r->ndim, r->dim);
+		add_access(&l, &r->out, "out", true, r->ndim, kept);
+		break;
+	}
+	case KIR_POOL: {
+		struct kir_pool *p = &op->pool;
+		const struct kir_window *w = &p->win;
+
+		add_access(&l, &p->in, "in", false, 4, (uint32_t[]){ w->n, w->h, w->w, w->c });
+		add_access(&l, &p->out, "out", true, 4, (uint32_t[]){ w->n, w->oh, w->ow, w->c });
+		break;
+	}
+	case KIR_COPY:
+		add_access(&l, &op->copy.in, "in", false, op->copy.ndim, op->copy.dim);
+		add_access(&l, &op->copy.out, "out", true, op->copy.ndim, op->copy.dim);
+		break;
+	}
+	return l.count;
+}
+
+/* Insert by descending stride; equal strides keep their order. */
+static void insert_dim(struct kir_span *s, uint64_t dim, int64_t stride)
+{
+	unsigned int i = s->ndim++;
+
+	for (; i > 0 && s->stride[i - 1] < stride; i--) {
+		s->dim[i] = s->dim[i - 1];
+		s->stride[i] = s->stride[i - 1];
+	}
+	s->dim[i] = dim;
+	s->stride[i] = stride;
+}
+
+static void merge_dims(struct kir_span *s)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 1; i < s->ndim; i++) {
+		if (s->stride[kept] == (int64_t)s->dim[i] * s->stride[i]) {
+			s->dim[kept] *= s->dim[i];
+			s->stride[kept] = s->stride[i];
+		} else {
+			kept++;
+			s->dim[kept] = s->dim[i];
+			s->stride[kept] = s->stride[i];
+		}
+	}
+	if (s->ndim)
+		s->ndim = kept + 1;
+}
+
+int kir_span(const struct kir_view *view, unsigned int ndim, const uint32_t *dim,
+	     struct kir_span *span)
+{
+	int64_t lo = view->offset, hi = view->offset;
+
+	*span = (struct kir_span){ .elems = 1 };
+	for (unsigned int i = 0; i < ndim; i++) {
+		int64_t stride = view->stride[i];
+		int64_t extent;
+
+		if (dim[i] <= 1 || stride == 0)
+			continue;
+		if (__builtin_mul_overflow(stride, (int64_t)dim[i] - 1, &extent) ||
+		    stride == INT64_MIN ||
+		    __builtin_mul_overflow(span->elems, dim[i], &span->elems) ||
+		    __builtin_add_overflow(stride < 0 ? lo : hi, extent, stride < 0 ? &lo : &hi))
+			return -EOVERFLOW;
+		insert_dim(span, dim[i], stride < 0 ? -stride : stride);
+	}
+	if (hi == INT64_MAX || span->elems > INT64_MAX)
+		return -EOVERFLOW;
+	span->lo = lo;
+	span->hi = hi + 1;
+	merge_dims(span);
+	return 0;
+}
+
+bool kir_span_injective(const struct kir_span *s)
+{
+	int64_t reach = 0;
+
+	for (unsigned int i = s->ndim; i-- > 0;) {
+		if (s->stride[i] <= reach)
+			return false;
+		reach += s->stride[i] * (int64_t)(s->dim[i] - 1);
+	}
+	return true;
+}
+
+bool kir_span_dense(const struct kir_span *s)
+{
+	return kir_span_injective(s) && (uint64_t)(s->hi - s->lo) == s->elems;
+}
+
+/* Elements that the dimensions with strides below @period reach, in one period. */
+static bool residues(const struct kir_span *s, int64_t period, int64_t *lo, int64_t *hi)
+{
+	int64_t reach = 0;
+
+	for (unsigned int i = 0; i < s->ndim; i++) {
+		if (s->stride[i] < period)
+			reach += s->stride[i] * (int64_t)(s->dim[i] - 1);
+		else if (s->stride[i] % period)
+			return false;
+	}
+	*lo = s->lo % period;
+	if (*lo < 0)
+		*lo += period;
+	*hi = *lo + reach + 1;
+	return *hi <= period;
+}
+
+static bool interleaved(const struct kir_span *a, const struct kir_span *b, int64_t period)
+{
+	int64_t alo, ahi, blo, bhi;
+
+	return residues(a, period, &alo, &ahi) && residues(b, period, &blo, &bhi) &&
+	       (ahi <= blo || bhi <= alo);
+}
+
+bool kir_span_disjoint(const struct kir_span *a, const struct kir_span *b)
+{
+	if (a->hi <= b->lo || b->hi <= a->lo)
+		return true;
+	for (unsigned int i = 0; i < a->ndim; i++)
+		if (interleaved(a, b, a->stride[i]))
+			return true;
+	for (unsigned int i = 0; i < b->ndim; i++)
+		if (interleaved(a, b, b->stride[i]))
+			return true;
+	return false;
+}
+
+bool kir_view_equal(const struct kir_view *a, const struct kir_view *b, unsigned int ndim,
+		    const uint32_t *dim)
+{
+	if (a->tensor != b->tensor || a->offset != b->offset)
+		return false;
+	for (unsigned int i = 0; i < ndim; i++)
+		if (dim[i] > 1 && a->stride[i] != b->stride[i])
+			return false;
+	return true;
+}
