@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* npuc: a network or kernel IR text in, a program file out. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "back.h"
+#include "npu_prog_read.h"
+
+static const char usage[] =
+	"usage: npuc [options] MODEL.kir -o MODEL.npu\n"
+	"       npuc --verify MODEL.npu\n"
+	"  -o FILE          program file to write (whole or not at all)\n"
+	"  -t, --target T   array and memories, as rows=16,cols=32,spm=8388608,acc=262144,\n"
+	"                   bandwidth=16000,latency=100,bursts=32,vector=64 (any of them)\n"
+	"  -d LETTERS       print after passes: K kernel IR, F fuse, P plan, T tile,\n"
+	"                   A place, O order\n"
+	"      --verify     prove the program sound\n"
+	"      --report     print what the program needs\n";
+
+struct options {
+	const char *input;
+	const char *output;
+	const char *dump;
+	struct npu_target target;
+	bool verify;
+	bool report;
+};
+
+static int complain(const char *what, const char *why)
+{
+	fprintf(stderr, "npuc: %s: %s\n", what, why);
+	return 1;
+}
+
+/* ---- files ---- */
+
+/* The whole file and a 0 behind it, malloc()ed; NULL and errno. */
+static void *read_file(const char *path, size_t *bytes)
+{
+	FILE *f = fopen(path, "rb");
+	size_t room = 1u << 16, used = 0;
+	char *data = f ? malloc(room) : NULL;
+
+	while (data && !feof(f) && !ferror(f)) {
+		char *bigger;
+
+		used += fread(data + used, 1, room - used - 1, f);
+		if (used < room - 1)
+			continue;
+		bigger = realloc(data, room *= 2);
+		if (!bigger) {
+			free(data);
+			errno = ENOMEM;
+		}
+		data = bigger;
+	}
+	if (data && ferror(f)) {
+		free(data);
+		data = NULL;
+		errno = EIO;
+	}
+	if (f)
+		fclose(f);
+	if (data) {
+		data[used] = 0;
+		*bytes = used;
+	}
+	return data;
+}
+
+/* Beside the target, then renamed: readers see the old file or the new one. */
+static int write_file(const char *path, const void *data, size_t bytes)
+{
+	char *temp = NULL;
+	int fd, err = 0;
+	FILE *f;
+
+	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
+		return complain(path, "out of memory");
+	fd = mkstemp(temp);
+	f = fd < 0 ? NULL : fdopen(fd, "wb");
+	if (!f || fwrite(data, 1, bytes, f) != bytes || fflush(f) || fsync(fd) ||
+	    fchmod(fd, 0644))
+		err = errno;
+	if (f && fclose(f) && !err)
+		err = errno;
+	if (!err && rename(temp, path))
+		err = errno;
+	if (err && fd >= 0)
+		unlink(temp);
+	free(temp);
+	return err ? complain(path, strerror(err)) : 0;
+}
+
+/* ---- options ---- */
+
+static int parse_target(const char *text, struct npu_target *t)
+{
+	const struct {
+		const char *name;
+		uint32_t *value;
+	} field[] = {
+		{ "rows", &t->array_rows }, { "cols", &t->array_cols },
+		{ "spm", &t->spm_bytes }, { "acc", &t->acc_bytes },
+		{ "bandwidth", &t->dma_bytes_per_kcycle }, { "latency", &t->dma_latency_cycles },
+		{ "bursts", &t->dma_bursts }, { "vector", &t->ve_bytes_per_cycle },
+	};
+	const size_t fields = sizeof(field) / sizeof(field[0]);
+
+	while (*text) {
+		size_t name = strcspn(text, "="), i = 0;
+		unsigned long long v;
+		char *end;
+
+		while (i < fields && (strncmp(field[i].name, text, name) || field[i].name[name]))
+			i++;
+		if (i == fields || text[name] != '=')
+			return complain("--target", "unknown field; see npuc --help");
+		v = strtoull(text + name + 1, &end, 0);
+		if (end == text + name + 1 || (*end && *end != ',') || !v || v > UINT32_MAX)
+			return complain("--target", "a value is not a number");
+		*field[i].value = (uint32_t)v;
+		text = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+/* 0: go on, 1: failed, 2: done. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "target", required_argument, NULL, 't' },
+		{ "verify", no_argument, NULL, 'v' },
+		{ "report", no_argument, NULL, 'r' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:t:d:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			o->output = optarg;
+			break;
+		case 't':
+			if (parse_target(optarg, &o->target))
+				return 1;
+			break;
+		case 'd':
+			o->dump = optarg;
+			break;
+		case 'v':
+			o->verify = true;
+			break;
+		case 'r':
+			o->report = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 2;
+		default:
+			fputs(usage, stderr);
+			return 1;
+		}
+	}
+	if (optind + 1 != argc) {
+		fputs(usage, stderr);
+		return 1;
+	}
+	o->input = argv[optind];
+	return 0;
+}
+
+/* ---- work ---- */
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix);
+
+	return n > m && !strcmp(path + n - m, suffix);
+}
+
+static int compile_kir(const struct options *o, void **image, size_t *image_bytes)
+{
+	struct nc_arena *arena = nc_arena_create();
+	struct nc_diag diag = { "" };
+	struct kir *k = NULL;
+	size_t bytes;
+	char *text = read_file(o->input, &bytes);
+	int ret = 0;
+
+	if (!text)
+		ret = complain(o->input, strerror(errno));
+	else if (!arena)
+		ret = complain(o->input, "out of memory");
+	if (!ret)
+		k = kir_parse(arena, text, &diag);
+	if (!ret && (!k || nc_back(k, &o->target, o->dump, stdout, image, image_bytes, &diag)))
+		ret = complain(o->input, diag.text);
+	free(text);
+	nc_arena_destroy(arena);
+	return ret;
+}
+
+static int report(const void *image, size_t bytes)
+{
+	struct npu_prog_view v;
+	const char *error;
+
+	if (npu_prog_read(image, bytes, &v, &error))
+		return complain("program", error);
+	printf("commands %u bytes, constants %llu, scratch %llu; SPM %u, ACC %u; %llu MACs\n",
+	       v.cmd_bytes, (unsigned long long)v.const_bytes,
+	       (unsigned long long)v.header->scratch_bytes, v.header->spm_bytes,
+	       v.header->acc_bytes, (unsigned long long)v.header->macs);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct nc_diag diag = { "" };
+	void *image = NULL;
+	size_t bytes = 0;
+	int ret = parse_options(argc, argv, &o);
+
+	if (ret)
+		return ret & 1;
+	if (has_suffix(o.input, ".npu")) {
+		image = read_file(o.input, &bytes);
+		if (!image)
+			return complain(o.input, strerror(errno));
+	} else {
+		ret = compile_kir(&o, &image, &bytes);
+	}
+	if (!ret && o.verify && nc_verify_image(image, bytes, &diag))
+		ret = complain(o.input, diag.text);
+	if (!ret && o.output)
+		ret = write_file(o.output, image, bytes);
+	if (!ret && o.report)
+		ret = report(image, bytes);
+	free(image);
+	return ret;
+}
