@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tensor and vector instructions do, straight from docs/hardware.md
+ * sections 9, 10 and appendix A: one element at a time, in plain loops. The
+ * device's kernels are judged by it to the bit.
+ */
+#ifndef REF_ISA_H
+#define REF_ISA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "npu_isa.h"
+
+/**
+ * struct ref_isa - the state that instructions see
+ * @spm: scratchpad
+ * @acc: accumulators
+ * @regs: NPU_REGS CP registers
+ * @array_cols: columns of the array
+ */
+struct ref_isa {
+	uint8_t *spm;
+	uint8_t *acc;
+	const uint64_t *regs;
+	uint32_t array_cols;
+};
+
+/*
+ * Execute a legal CONV, MATMUL, MAP, REDUCE or POOL on fp32 and int32 operands.
+ * False: not one of them.
+ */
+bool ref_isa_exec(const struct ref_isa *m, const void *desc);
+
+/* One micro-op other than LD, ST, MOV, IOTA and RNG on register contents. */
+uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c);
+
+/* Appendix A */
+float ref_isa_exp(float x);
+float ref_isa_log(float x);
+float ref_isa_tanh(float x);
+float ref_isa_sigmoid(float x);
+float ref_isa_erf(float x);
+float ref_isa_sin(float x);
+float ref_isa_cos(float x);
+
+#endif
