@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "core.h"
+#include "kern.h"
 
 #define THREADS_MAX	64u
 
@@ -69,15 +70,9 @@ static const char *check_config(const struct npu_core_config *c)
 	return NULL;
 }
 
-bool npu_core_variant_available(enum npu_core_variant variant)
-{
-	return variant == NPU_CORE_VARIANT_AUTO || variant == NPU_CORE_VARIANT_SCALAR;
-}
-
 const char *npu_core_variant_name(const struct npu_core *core)
 {
-	(void)core;
-	return "scalar";
+	return core->exec.kern->name;
 }
 
 static void init_locks(struct npu_core *core)
@@ -130,6 +125,7 @@ static void set_engines(struct npu_core *core)
 		.acc = core->acc,
 		.array_cols = c->array_cols,
 		.regs = core->job.regs,
+		.kern = npu_kern_get(c->variant),
 		.pool = core->pool,
 		.cancel = &core->cancel,
 	};

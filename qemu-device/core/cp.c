@@ -249,13 +249,27 @@ static int exec_missing(struct npu_core *core, const void *desc)
 	return npu_job_fault(core, NPU_FAULT_UNSUPPORTED, 0, false);
 }
 
+static int exec_te(struct npu_core *core, const void *desc)
+{
+	enum npu_fault_code code = npu_te_exec(&core->exec, desc);
+
+	return code == NPU_FAULT_NONE ? 0 : npu_job_fault(core, code, 0, false);
+}
+
+static int exec_ve(struct npu_core *core, const void *desc)
+{
+	enum npu_fault_code code = npu_ve_exec(&core->exec, desc);
+
+	return code == NPU_FAULT_NONE ? 0 : npu_job_fault(core, code, 0, false);
+}
+
 #define exec_gather	exec_missing
-#define exec_conv	exec_missing
-#define exec_wgrad	exec_missing
-#define exec_matmul	exec_missing
-#define exec_map	exec_missing
-#define exec_reduce	exec_missing
-#define exec_pool	exec_missing
+#define exec_conv	exec_te
+#define exec_wgrad	exec_te
+#define exec_matmul	exec_te
+#define exec_map	exec_ve
+#define exec_reduce	exec_ve
+#define exec_pool	exec_ve
 
 static int (*const exec_op[256])(struct npu_core *core, const void *desc) = {
 #define NPU_OP(name, code, engine, body, cap) [code] = exec_##body,

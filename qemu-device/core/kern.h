@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inner loops of the tensor and vector engine. Each variant (scalar, AVX2,
+ * AVX-512) compiles the same bodies, kern_*.h, over other vector primitives,
+ * vec_*.h, so that all give the same bits. te_*.c and ve_*.c decode, block and
+ * divide work; they know no vector width.
+ *
+ * Kernels never read or write beyond the elements they are told of.
+ */
+#ifndef NPU_CORE_KERN_H
+#define NPU_CORE_KERN_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "npu_core.h"
+#include "npu_isa.h"
+
+#define NPU_KERN_ROWS_MAX	16	/* rows of one product tile */
+#define NPU_KERN_PIXELS_MAX	4	/* outputs of one depthwise call */
+#define NPU_KERN_DEPTH		256	/* row stride of a packed tile of inputs */
+#define NPU_KERN_UOPS		0x42	/* entries of the micro-op table */
+
+/**
+ * struct npu_kern_gemm - acc[i][j] = init + sum over t ascending of a[i][t] * w[t][j]
+ * @rows: 1 .. tile_rows of the variant
+ * @cols: columns j, any number
+ * @depth: t = 0 .. depth-1
+ * @a: rows x depth, rows NPU_KERN_DEPTH elements apart
+ * @w: depth x cols
+ * @w_stride: step between rows of w in elements
+ * @init: start values of a row, or NULL: start from acc
+ * @acc: first element of each row
+ */
+struct npu_kern_gemm {
+	uint32_t rows;
+	uint32_t cols;
+	uint32_t depth;
+	const float *a;
+	const float *w;
+	ptrdiff_t w_stride;
+	const float *init;
+	float *acc[NPU_KERN_ROWS_MAX];
+};
+
+/**
+ * struct npu_kern_depthwise - acc[p][j] = init + sum over t of x[p][t][j] * w[t][j]
+ * @pixels: 1 .. NPU_KERN_PIXELS_MAX
+ * @channels: j
+ * @taps: t
+ * @x: pixels * taps pointers
+ * @w: taps x channels
+ * @w_stride: step between taps
+ * @init: start values, or NULL: start from acc
+ * @acc: first channel of each pixel
+ */
+struct npu_kern_depthwise {
+	uint32_t pixels;
+	uint32_t channels;
+	uint32_t taps;
+	const float *const *x;
+	const float *w;
+	ptrdiff_t w_stride;
+	const float *init;
+	float *acc[NPU_KERN_PIXELS_MAX];
+};
+
+/**
+ * struct npu_kern_uop - dst[i] = op(src[0][i], src[1][i], src[2][i])
+ * @dst: destination; may be equal to a source
+ * @src: sources
+ * @splat: bit s set: source s is 16 equal words that serve for every i
+ * @count: i
+ */
+struct npu_kern_uop {
+	uint32_t *dst;
+	const uint32_t *src[3];
+	uint32_t splat;
+	size_t count;
+};
+
+typedef void npu_kern_uop_fn(const struct npu_kern_uop *u);
+
+/**
+ * struct npu_kern_pool - out[j] = maximum or sum over the window
+ * @src: first tap inside the input
+ * @rows: taps inside the input
+ * @cols: taps inside the input
+ * @row_step: elements between tap rows
+ * @col_step: elements between tap columns
+ * @channels: j
+ * @out: channels results
+ * @divisor: sums are divided by it
+ */
+struct npu_kern_pool {
+	const float *src;
+	uint32_t rows;
+	uint32_t cols;
+	ptrdiff_t row_step;
+	ptrdiff_t col_step;
+	uint32_t channels;
+	float *out;
+	float divisor;
+};
+
+/**
+ * struct npu_kern_lanes - rows of 16 partial results take in elements
+ * @lanes: rows x NPU_REDUCE_LANES
+ * @src: element 0 of row 0, which goes to lane 0
+ * @rows: independent reductions
+ * @row_step: elements between rows of src
+ * @count: contiguous elements per row
+ */
+struct npu_kern_lanes {
+	uint32_t *lanes;
+	const uint32_t *src;
+	uint32_t rows;
+	ptrdiff_t row_step;
+	size_t count;
+};
+
+typedef void npu_kern_lanes_fn(const struct npu_kern_lanes *l);
+
+/**
+ * struct npu_kern - one variant
+ * @name: as npu_core_variant_name() gives it
+ * @tile_rows: rows that gemm takes
+ * @gemm: dense tile of a product
+ * @depthwise: depthwise tile
+ * @copy_rows: dst[i * dst_stride + j] = src[i][j]
+ * @transpose: dst[j * dst_stride + i] = src[i * src_stride + j]
+ * @gather: dst[i] = src[i * stride]
+ * @scatter: dst[i * stride] = src[i]
+ * @iota: dst[i] = first + i
+ * @uop: by enum npu_uop; NULL for LD, ST, MOV, IOTA, RNG
+ * @lanes: reductions by enum npu_rop, of F32 [0] and I32 [1]
+ * @pool_max: POOL maximum; -inf without taps
+ * @pool_avg: POOL average
+ */
+struct npu_kern {
+	const char *name;
+	uint32_t tile_rows;
+	void (*gemm)(const struct npu_kern_gemm *g);
+	void (*depthwise)(const struct npu_kern_depthwise *d);
+	void (*copy_rows)(float *dst, ptrdiff_t dst_stride, const float *const *src,
+			  uint32_t rows, uint32_t count);
+	void (*transpose)(float *dst, ptrdiff_t dst_stride, const float *src,
+			  ptrdiff_t src_stride, uint32_t rows, uint32_t cols);
+	void (*gather)(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, size_t count);
+	void (*scatter)(uint32_t *dst, ptrdiff_t stride, const uint32_t *src, size_t count);
+	void (*iota)(uint32_t *dst, uint32_t first, size_t count);
+	npu_kern_uop_fn *uop[NPU_KERN_UOPS];
+	npu_kern_lanes_fn *lanes[2][5];
+	void (*pool_max)(const struct npu_kern_pool *p);
+	void (*pool_avg)(const struct npu_kern_pool *p);
+};
+
+extern const struct npu_kern npu_kern_scalar;
+extern const struct npu_kern npu_kern_avx2;
+extern const struct npu_kern npu_kern_avx512;
+
+/* The kernels of a variant, or NULL when the host cannot run it. */
+const struct npu_kern *npu_kern_get(enum npu_core_variant variant);
+
+/*
+ * Argument reduction of SIN and COS for 2^18 <= x < inf (HW A.7): x = n * pi/2
+ * + r with |r| <= pi/4. Returns n mod 4.
+ */
+uint32_t npu_kern_trig_reduce(float x, float *r);
+
+#endif

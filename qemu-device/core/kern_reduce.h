@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * REDUCE over contiguous elements, and POOL windows. Included once per variant
+ * after its vec_*.h.
+ */
+#ifndef NPU_CORE_KERN_REDUCE_H
+#define NPU_CORE_KERN_REDUCE_H
+
+#include "kern.h"
+
+#define LANE_VECS	(NPU_REDUCE_LANES / VLEN)
+/* Rows side by side hide the latency of one row's chain. */
+#define LANE_ROWS	(VLEN >= 8 ? VLEN / 4 : 1)
+
+typedef vi lane_op(vi lane, vi x);
+
+static inline vi lane_sum_f32(vi l, vi x) { return vi_bits(vf_add(vf_bits(l), vf_bits(x))); }
+static inline vi lane_prod_f32(vi l, vi x) { return vi_bits(vf_mul(vf_bits(l), vf_bits(x))); }
+static inline vi lane_max_f32(vi l, vi x) { return vi_bits(vf_maxnum(vf_bits(l), vf_bits(x))); }
+static inline vi lane_min_f32(vi l, vi x) { return vi_bits(vf_minnum(vf_bits(l), vf_bits(x))); }
+
+static inline vi lane_sumsq_f32(vi l, vi x)
+{
+	return vi_bits(vf_fma(vf_bits(x), vf_bits(x), vf_bits(l)));
+}
+
+static inline vi lane_sum_i32(vi l, vi x) { return vi_add(l, x); }
+static inline vi lane_prod_i32(vi l, vi x) { return vi_mul(l, x); }
+static inline vi lane_max_i32(vi l, vi x) { return vi_max(l, x); }
+static inline vi lane_min_i32(vi l, vi x) { return vi_min(l, x); }
+static inline vi lane_sumsq_i32(vi l, vi x) { return vi_add(l, vi_mul(x, x)); }
+
+/*
+ * rows and op are constants wherever this is inlined. op of MAX and MIN does
+ * not carry NaN along (care_nan): which lanes saw one is kept beside.
+ */
+static inline __attribute__((always_inline))
+void lanes_block(const struct npu_kern_lanes *l, uint32_t row, const uint32_t rows,
+		 lane_op *op, const bool care_nan)
+{
+	uint32_t *state = l->lanes + (size_t)row * NPU_REDUCE_LANES;
+	const uint32_t *src = l->src + row * l->row_step;
+	vi acc[LANE_ROWS][LANE_VECS];
+	vm nan[LANE_ROWS][LANE_VECS];
+	size_t i;
+
+	for (uint32_t r = 0; r < rows; r++) {
+		for (unsigned int v = 0; v < LANE_VECS; v++) {
+			acc[r][v] = vi_load(state + r * NPU_REDUCE_LANES + v * VLEN);
+			nan[r][v] = care_nan ? vf_unord(vf_bits(acc[r][v]), vf_bits(acc[r][v])) :
+					       vm_none();
+		}
+	}
+	for (i = 0; i + NPU_REDUCE_LANES <= l->count; i += NPU_REDUCE_LANES) {
+		for (uint32_t r = 0; r < rows; r++) {
+			const uint32_t *from = src + r * l->row_step + i;
+
+			for (unsigned int v = 0; v < LANE_VECS; v++) {
+				vi x = vi_load(from + v * VLEN);
+
+				acc[r][v] = op(acc[r][v], x);
+				if (care_nan)
+					nan[r][v] = vm_or(nan[r][v],
+							  vf_unord(vf_bits(x), vf_bits(x)));
+			}
+		}
+	}
+	for (unsigned int v = 0; i < l->count; v++, i += VLEN) {
+		const vm tail = vm_first(l->count - i);
+
+		for (uint32_t r = 0; r < rows; r++) {
+			vi x = vi_load_m(tail, src + r * l->row_step + i);
+
+			acc[r][v] = vi_sel(tail, op(acc[r][v], x), acc[r][v]);
+			if (care_nan)	/* the other lanes of x are 0 */
+				nan[r][v] = vm_or(nan[r][v], vf_unord(vf_bits(x), vf_bits(x)));
+		}
+	}
+	for (uint32_t r = 0; r < rows; r++) {
+		for (unsigned int v = 0; v < LANE_VECS; v++) {
+			if (care_nan)
+				acc[r][v] = vi_sel(nan[r][v], vi_set1(0x7fc00000), acc[r][v]);
+			vi_store(state + r * NPU_REDUCE_LANES + v * VLEN, acc[r][v]);
+		}
+	}
+}
+
+static inline __attribute__((always_inline))
+void lanes_rows(const struct npu_kern_lanes *l, lane_op *op, const bool care_nan)
+{
+	uint32_t row = 0;
+
+	for (; row + LANE_ROWS <= l->rows; row += LANE_ROWS)
+		lanes_block(l, row, LANE_ROWS, op, care_nan);
+	for (; row < l->rows; row++)
+		lanes_block(l, row, 1, op, care_nan);
+}
+
+#define LANES(name, care_nan) \
+static void lanes_##name(const struct npu_kern_lanes *l) \
+{ \
+	lanes_rows(l, lane_##name, care_nan); \
+}
+LANES(sum_f32, false)
+LANES(prod_f32, false)
+LANES(max_f32, true)
+LANES(min_f32, true)
+LANES(sumsq_f32, false)
+LANES(sum_i32, false)
+LANES(prod_i32, false)
+LANES(max_i32, false)
+LANES(min_i32, false)
+LANES(sumsq_i32, false)
+#undef LANES
+
+/* nv vectors of channels, the last one masked; nv is constant. */
+static inline __attribute__((always_inline))
+void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
+		const unsigned int nv, const bool average)
+{
+	vf acc[4];
+	vm nan[4];
+
+	for (unsigned int v = 0; v < nv; v++) {
+		acc[v] = vf_set1(average ? 0.0f : -INFINITY);
+		nan[v] = vm_none();
+	}
+	for (uint32_t y = 0; y < p->rows; y++) {
+		for (uint32_t x = 0; x < p->cols; x++) {
+			const float *tap = p->src + y * p->row_step + x * p->col_step + channel;
+
+			for (unsigned int v = 0; v < nv; v++) {
+				vf in = v + 1 < nv ? vf_load(tap + v * VLEN) :
+						     vf_load_m(last, tap + v * VLEN);
+
+				if (average) {
+					acc[v] = vf_add(acc[v], in);
+				} else {
+					acc[v] = vf_maxnum(acc[v], in);
+					nan[v] = vm_or(nan[v], vf_unord(in, in));
+				}
+			}
+		}
+	}
+	for (unsigned int v = 0; v < nv; v++) {
+		vf out = average ? vf_div(acc[v], vf_set1(p->divisor)) :
+				   vf_sel(nan[v], vf_set1(NAN), acc[v]);
+
+		if (v + 1 < nv)
+			vf_store(p->out + channel + v * VLEN, out);
+		else
+			vf_store_m(p->out + channel + v * VLEN, last, out);
+	}
+}
+
+static inline __attribute__((always_inline))
+void pool_channels(const struct npu_kern_pool *p, const bool average)
+{
+	uint32_t channel = 0;
+
+	for (; channel + 4 * VLEN <= p->channels; channel += 4 * VLEN)
+		pool_block(p, channel, vm_first(VLEN), 4, average);
+	for (; channel < p->channels; channel += VLEN)
+		pool_block(p, channel, vm_first(p->channels - channel), 1, average);
+}
+
+static void kern_pool_max(const struct npu_kern_pool *p)
+{
+	pool_channels(p, false);
+}
+
+static void kern_pool_avg(const struct npu_kern_pool *p)
+{
+	pool_channels(p, true);
+}
+
+#endif

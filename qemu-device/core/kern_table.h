@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The body of a variant: include a vec_*.h, define KERN_VARIANT as the name of
+ * the table, and include this.
+ */
+#include "kern_math.h"
+#include "kern_gemm.h"
+#include "kern_map.h"
+#include "kern_reduce.h"
+
+const struct npu_kern KERN_VARIANT = {
+	.name = VEC_NAME,
+	.tile_rows = GEMM_ROWS,
+	.gemm = kern_gemm,
+	.depthwise = kern_depthwise,
+	.copy_rows = kern_copy_rows,
+	.transpose = kern_transpose,
+	.gather = kern_gather,
+	.scatter = kern_scatter,
+	.iota = kern_iota,
+	.uop = {
+#define UOP(name, sources, expr) [NPU_UOP_##name] = uop_##name,
+		UOPS
+#undef UOP
+	},
+	.lanes = {
+		{
+			[NPU_ROP_SUM] = lanes_sum_f32,
+			[NPU_ROP_PROD] = lanes_prod_f32,
+			[NPU_ROP_MAX] = lanes_max_f32,
+			[NPU_ROP_MIN] = lanes_min_f32,
+			[NPU_ROP_SUMSQ] = lanes_sumsq_f32,
+		},
+		{
+			[NPU_ROP_SUM] = lanes_sum_i32,
+			[NPU_ROP_PROD] = lanes_prod_i32,
+			[NPU_ROP_MAX] = lanes_max_i32,
+			[NPU_ROP_MIN] = lanes_min_i32,
+			[NPU_ROP_SUMSQ] = lanes_sumsq_i32,
+		},
+	},
+	.pool_max = kern_pool_max,
+	.pool_avg = kern_pool_avg,
+};
