@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device's arithmetic, in every variant that this host runs and on one and
+ * three threads, against the element-by-element reference: all of SPM and ACC
+ * are the same afterwards, bit by bit.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+#include "core.h"
+#include "kern.h"
+#include "kern_gen.h"
+#include "ref_isa.h"
+
+#define SPM_ELEMS	(64u << 10)
+#define ACC_ELEMS	(16u << 10)
+#define DEFAULT_CASES	60	/* of each instruction and array width; NPU_TEST_CASES */
+#define WORK		150000
+#define LARGE_CASES	3	/* with work for several threads */
+#define LARGE_WORK	3000000
+
+static uint64_t seed;
+static uint32_t cases = DEFAULT_CASES;
+static struct npu_pool *pools[2];
+
+/**
+ * struct machine - two copies of the memories; the first is the reference's
+ * @spm: exactly as large as told, so that sanitisers see the ends
+ * @acc: likewise
+ */
+struct machine {
+	uint32_t *spm[2];
+	uint32_t *acc[2];
+};
+
+static void fill(struct kern_gen *g, uint32_t *at, uint32_t elems)
+{
+	for (uint32_t i = 0; i < elems; i++)
+		at[i] = kern_value(g);
+}
+
+static bool is_nan(uint32_t bits)
+{
+	return (bits & 0x7fffffff) > 0x7f800000;
+}
+
+static void check_same(const char *what, const uint32_t *want, const uint32_t *got,
+		       uint32_t elems)
+{
+	for (uint32_t i = 0; i < elems; i++)
+		if (want[i] != got[i] && !(is_nan(want[i]) && is_nan(got[i])))
+			fail_msg("%s: element %u of %s is %08x, not %08x", what, i,
+				 elems == SPM_ELEMS ? "SPM" : "ACC", got[i], want[i]);
+}
+
+static void run_case(struct kern_gen *g, const struct machine *m, const union kern_desc *d,
+		     const char *name)
+{
+	uint32_t *spm = malloc(SPM_ELEMS * 4), *acc = malloc(ACC_ELEMS * 4);
+	const struct ref_isa ref = {
+		.spm = (uint8_t *)m->spm[0],
+		.acc = (uint8_t *)m->acc[0],
+		.regs = g->regs,
+		.array_cols = g->array_cols,
+	};
+
+	assert_non_null(spm);
+	assert_non_null(acc);
+	memcpy(spm, m->spm[0], SPM_ELEMS * 4);
+	memcpy(acc, m->acc[0], ACC_ELEMS * 4);
+	assert_true(ref_isa_exec(&ref, d));
+	for (int variant = NPU_CORE_VARIANT_SCALAR; variant <= NPU_CORE_VARIANT_AVX512; variant++) {
+		const struct npu_kern *kern = npu_kern_get(variant);
+
+		for (int p = 0; p < 2 && kern; p++) {
+			const atomic_bool cancel = false;
+			const struct npu_exec x = {
+				.spm = (uint8_t *)m->spm[1],
+				.acc = (uint8_t *)m->acc[1],
+				.array_cols = g->array_cols,
+				.regs = g->regs,
+				.kern = kern,
+				.pool = pools[p],
+				.cancel = &cancel,
+			};
+			char what[200];
+
+			snprintf(what, sizeof(what), "%s, %s, %u threads", name, kern->name,
+				 npu_pool_threads(pools[p]));
+			memcpy(m->spm[1], spm, SPM_ELEMS * 4);
+			memcpy(m->acc[1], acc, ACC_ELEMS * 4);
+			assert_int_equal(d->hdr.opcode < NPU_OP_MAP ? npu_te_exec(&x, d) :
+					 npu_ve_exec(&x, d), NPU_FAULT_NONE);
+			check_same(what, m->spm[0], m->spm[1], SPM_ELEMS);
+			check_same(what, m->acc[0], m->acc[1], ACC_ELEMS);
+		}
+	}
+	free(spm);
+	free(acc);
+}
+
+static void run_cases(const char *name, bool (*make)(struct kern_gen *, union kern_desc *),
+		      uint32_t array_cols, uint32_t count, uint64_t work)
+{
+	struct machine m;
+
+	for (int i = 0; i < 2; i++) {
+		m.spm[i] = malloc(SPM_ELEMS * 4);
+		m.acc[i] = malloc(ACC_ELEMS * 4);
+		assert_non_null(m.spm[i]);
+		assert_non_null(m.acc[i]);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t state = (seed + i) * 0x9e3779b97f4a7c15ull + array_cols + work;
+		struct kern_gen g = {
+			.state = state ? state : 1,
+			.spm_elems = SPM_ELEMS,
+			.acc_elems = ACC_ELEMS,
+			.array_cols = array_cols,
+			.work = work,
+		};
+		union kern_desc d;
+		char what[100];
+
+		for (int r = 0; r < NPU_REGS; r++)
+			g.regs[r] = (uint64_t)kern_below(&g, 5) << 32 | kern_below(&g, 200) * 4;
+		do {
+			g.spm_next = kern_below(&g, SPM_ELEMS / 2);
+			g.acc_next = kern_below(&g, ACC_ELEMS / 2);
+		} while (!make(&g, &d));
+		fill(&g, m.spm[0], SPM_ELEMS);
+		fill(&g, m.acc[0], ACC_ELEMS);
+		snprintf(what, sizeof(what), "%s case %u, %u columns", name, i, array_cols);
+		run_case(&g, &m, &d, what);
+	}
+	for (int i = 0; i < 2; i++) {
+		free(m.spm[i]);
+		free(m.acc[i]);
+	}
+}
+
+static void test_conv(void **state)
+{
+	static const uint32_t cols[] = { 4, 8, 12, 16, 32, 48, 64, 256 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cols) / sizeof(cols[0]); i++)
+		run_cases("CONV", kern_conv, cols[i], cases, WORK);
+	run_cases("large CONV", kern_conv, 32, LARGE_CASES, LARGE_WORK);
+}
+
+static void test_matmul(void **state)
+{
+	(void)state;
+	run_cases("MATMUL", kern_matmul, 32, 4 * cases, WORK);
+	run_cases("large MATMUL", kern_matmul, 32, LARGE_CASES, LARGE_WORK);
+}
+
+static void test_map(void **state)
+{
+	(void)state;
+	run_cases("MAP", kern_map, 32, 8 * cases, 0);
+}
+
+static void test_reduce(void **state)
+{
+	(void)state;
+	run_cases("REDUCE", kern_reduce, 32, 8 * cases, 0);
+}
+
+static void test_pool(void **state)
+{
+	(void)state;
+	run_cases("POOL", kern_pool, 32, 4 * cases, WORK);
+}
+
+/* A cancelled descriptor returns soon and reports no fault. */
+static void test_cancel(void **state)
+{
+	const atomic_bool cancel = true;
+	uint32_t *spm = calloc(SPM_ELEMS, 4), *acc = calloc(ACC_ELEMS, 4);
+	const uint64_t regs[NPU_REGS] = { 0 };
+	const struct npu_exec x = {
+		.spm = (uint8_t *)spm,
+		.acc = (uint8_t *)acc,
+		.array_cols = 32,
+		.regs = regs,
+		.kern = npu_kern_get(NPU_CORE_VARIANT_SCALAR),
+		.pool = pools[1],
+		.cancel = &cancel,
+	};
+	const struct npu_desc_matmul d = {
+		.hdr.opcode = NPU_OP_MATMUL,
+		.dim = { 1, 1, 100, 100, 1u << 31 },
+		.a.reg = NPU_REG_NONE,
+		.b.reg = NPU_REG_NONE,
+		.acc = { .space = NPU_SPACE_ACC, .reg = NPU_REG_NONE },
+		.acc_stride = { 0, 0, 100 },
+	};
+
+	(void)state;
+	assert_int_equal(npu_te_exec(&x, &d), NPU_FAULT_NONE);
+	free(spm);
+	free(acc);
+}
+
+/* What is not implemented is refused, not ignored. */
+static void test_unsupported(void **state)
+{
+	const struct npu_exec x = { .kern = npu_kern_get(NPU_CORE_VARIANT_AUTO) };
+
+	(void)state;
+	for (unsigned int op = 0; op < 256; op++) {
+		const struct npu_desc_hdr hdr = { .opcode = (uint8_t)op };
+
+		if (op != NPU_OP_CONV && op != NPU_OP_MATMUL)
+			assert_int_equal(npu_te_exec(&x, &hdr), NPU_FAULT_UNSUPPORTED);
+		if (op != NPU_OP_MAP && op != NPU_OP_REDUCE && op != NPU_OP_POOL)
+			assert_int_equal(npu_ve_exec(&x, &hdr), NPU_FAULT_UNSUPPORTED);
+	}
+}
+
+int main(void)
+{
+	static const struct npu_core_ops ops;
+	const char *text = getenv("NPU_TEST_SEED"), *count = getenv("NPU_TEST_CASES");
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_conv),
+		cmocka_unit_test(test_matmul),
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_reduce),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_unsupported),
+	};
+	int failed;
+
+	seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
+	printf("# NPU_TEST_SEED=%" PRIu64 "\n", seed);
+	if (count && strtoul(count, NULL, 0))
+		cases = (uint32_t)strtoul(count, NULL, 0);
+	pools[0] = npu_pool_create(1, &ops, NULL);
+	pools[1] = npu_pool_create(3, &ops, NULL);
+	if (!pools[0] || !pools[1])
+		return EXIT_FAILURE;
+	failed = cmocka_run_group_tests_name("kern", tests, NULL, NULL);
+	npu_pool_destroy(pools[0]);
+	npu_pool_destroy(pools[1]);
+	return failed;
+}
