@@ -33,6 +33,8 @@ static int on_read(void *opaque, uint64_t addr, void *buf, size_t bytes)
 {
 	struct core_bus *bus = opaque;
 
+	if (bus->on_read)
+		bus->on_read(bus, addr, bytes);
 	atomic_fetch_add(&bus->reads, 1);
 	if (bytes > 65536)
 		atomic_fetch_add(&bus->oversize, 1);
@@ -46,7 +48,13 @@ static int on_write(void *opaque, uint64_t addr, const void *buf, size_t bytes)
 {
 	struct core_bus *bus = opaque;
 
+	if (bus->on_write)
+		bus->on_write(bus, addr, bytes);
 	atomic_fetch_add(&bus->writes, 1);
+	memmove(&bus->write_log[1], &bus->write_log[0],
+		sizeof(bus->write_log) - sizeof(bus->write_log[0]));
+	bus->write_log[0].addr = addr;
+	bus->write_log[0].bytes = bytes;
 	if (bytes > 65536)
 		atomic_fetch_add(&bus->oversize, 1);
 	if (atomic_load(&bus->frozen))
@@ -104,6 +112,7 @@ struct core_bus *core_bus_create(const struct npu_core_config *config, size_t ra
 
 	bus->ram = need(calloc(1, ram_bytes));
 	bus->ram_bytes = ram_bytes;
+	bus->synchronous = config->synchronous;
 	bus->next = CORE_BUS_BASE + NPU_PAGE_BYTES;
 	atomic_store(&bus->now_ns, 1000000);
 	pthread_mutex_init(&bus->lock, NULL);
@@ -277,15 +286,15 @@ uint32_t core_bus_state(struct core_bus *bus, uint32_t queue)
 	return core_bus_read(bus, core_bus_queue_reg(queue, NPU_QUEUE_STATE));
 }
 
-/* Interrupts wake it; the state is what counts. */
-static bool wait_threaded(struct core_bus *bus, uint32_t queue, enum npu_queue_state state)
+/* @states: one bit per state. Interrupts wake it; the state is what counts. */
+static bool wait_threaded(struct core_bus *bus, uint32_t queue, uint32_t states)
 {
 	struct timespec until;
 	bool in_time = true;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 5;
-	while (core_bus_state(bus, queue) != (uint32_t)state && in_time) {
+	while (!(states >> core_bus_state(bus, queue) & 1) && in_time) {
 		struct timespec soon;
 
 		clock_gettime(CLOCK_REALTIME, &soon);
@@ -297,14 +306,22 @@ static bool wait_threaded(struct core_bus *bus, uint32_t queue, enum npu_queue_s
 		pthread_cond_timedwait(&bus->cond, &bus->lock, &soon);
 		pthread_mutex_unlock(&bus->lock);
 	}
-	return core_bus_state(bus, queue) == (uint32_t)state;
+	return states >> core_bus_state(bus, queue) & 1;
+}
+
+static bool wait_states(struct core_bus *bus, uint32_t queue, uint32_t states)
+{
+	if (!bus->synchronous)
+		return wait_threaded(bus, queue, states);
+	while (!(states >> core_bus_state(bus, queue) & 1))
+		if (!npu_core_run(bus->core, 1))
+			return states >> core_bus_state(bus, queue) & 1;
+	return true;
 }
 
 bool core_bus_wait(struct core_bus *bus, uint32_t queue, enum npu_queue_state state)
 {
-	while (core_bus_state(bus, queue) != (uint32_t)state && npu_core_run(bus->core, 1))
-		;
-	return wait_threaded(bus, queue, state);
+	return wait_states(bus, queue, 1u << state);
 }
 
 /* ---- Commands ---- */
@@ -446,8 +463,7 @@ uint32_t core_bus_run(struct core_bus *bus, uint32_t queue, const struct core_jo
 	memset(job->done, 0xff, sizeof(*job->done));
 	core_bus_push(bus, queue, &job->entry);
 	core_bus_doorbell(bus, queue);
-	if (!core_bus_wait(bus, queue, NPU_QUEUE_STATE_IDLE) &&
-	    core_bus_state(bus, queue) != NPU_QUEUE_STATE_FAULTED)
+	if (!wait_states(bus, queue, 1u << NPU_QUEUE_STATE_IDLE | 1u << NPU_QUEUE_STATE_FAULTED))
 		return UINT32_MAX;
 	return job->done->seqno == job->entry.seqno ? job->done->status : UINT32_MAX;
 }

@@ -35,10 +35,16 @@
  * @frozen: no write is expected
  * @late_writes: writes while frozen
  * @now_ns: device clock; it goes on by 1000 per reading
+ * @write_log: address and size of the newest writes, newest first
+ * @on_read: called before each read, may be NULL
+ * @on_write: called before each write, may be NULL
  * @tail: per queue, what the doorbell was given
  * @ring: per queue
  * @ring_log2: per queue
+ * @ctx_table: bus address
  * @root: per context, bus address of the level 3 table
+ * @synchronous: the device runs in core_bus_wait() only
+ * @core: the device
  */
 struct core_bus {
 	uint8_t *ram;
@@ -59,11 +65,15 @@ struct core_bus {
 	atomic_bool frozen;
 	atomic_uint late_writes;
 	_Atomic uint64_t now_ns;
+	struct { uint64_t addr; size_t bytes; } write_log[4];
+	void (*on_read)(struct core_bus *bus, uint64_t addr, size_t bytes);
+	void (*on_write)(struct core_bus *bus, uint64_t addr, size_t bytes);
 	uint32_t tail[NPU_QUEUES];
 	uint64_t ring[NPU_QUEUES];
 	uint32_t ring_log2[NPU_QUEUES];
 	uint64_t ctx_table;
 	uint64_t root[NPU_CONTEXTS];
+	bool synchronous;
 	struct npu_core *core;
 };
 
@@ -119,7 +129,7 @@ bool core_bus_wait(struct core_bus *bus, uint32_t queue, enum npu_queue_state st
  * @used: their size
  */
 struct core_cmds {
-	_Alignas(64) uint8_t bytes[1u << 20];
+	_Alignas(64) uint8_t bytes[1u << 18];
 	size_t used;
 };
 
