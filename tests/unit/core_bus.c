@@ -146,6 +146,7 @@ uint64_t core_bus_alloc(struct core_bus *bus, size_t bytes, size_t align)
 		exit(1);
 	}
 	bus->next = addr + bytes;
+	memset(bus->ram + (addr - CORE_BUS_BASE), 0, bytes);
 	return addr;
 }
 

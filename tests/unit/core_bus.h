@@ -81,7 +81,10 @@ struct core_bus {
 struct core_bus *core_bus_create(const struct npu_core_config *config, size_t ram_bytes);
 void core_bus_destroy(struct core_bus *bus);
 
-/* Memory: allocate (zeroed, never freed), look at, make refuse. */
+/*
+ * Memory: allocate (zeroed; freed by setting bus->next back), look at, make
+ * refuse.
+ */
 uint64_t core_bus_alloc(struct core_bus *bus, size_t bytes, size_t align);
 void *core_bus_ptr(struct core_bus *bus, uint64_t bus_addr, size_t bytes);
 void core_bus_hole(struct core_bus *bus, uint64_t bus_addr, size_t bytes);
