@@ -16,6 +16,7 @@ void npu_irq_event_locked(struct npu_core *core, uint32_t bits, struct npu_fx *f
 		fx->vectors |= 1u << 0;
 }
 
+__attribute__((format(printf, 3, 0)))
 static void fx_vlog(struct npu_fx *fx, enum npu_core_log level, const char *format, va_list args)
 {
 	if (fx->logged)
