@@ -13,10 +13,10 @@
 
 /* Under AddressSanitizer every allocation is its own, so overruns are seen. */
 #if defined(__SANITIZE_ADDRESS__)
-#define CHUNK_BYTES	0
+#define CHUNK_BYTES	1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define CHUNK_BYTES	0
+#define CHUNK_BYTES	1
 #endif
 #endif
 #ifndef CHUNK_BYTES

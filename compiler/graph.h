@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Graph IR: the user's network as nodes with ONNX operator semantics.
+ *
+ * Canonical form: every node has the meaning of its operator's newest version
+ * that ops.h.inc knows. What older versions say otherwise (axes as attribute,
+ * coerced softmax, ...) is rewritten when a model is read. Nodes are in
+ * execution order, and shapes are known when a node is there: nc_graph_node()
+ * infers them, and also the values of small constants, which later shapes
+ * depend on.
+ *
+ * A tensor is named by its index, and never changes its index. All memory is
+ * the graph's arena's.
+ */
+#ifndef NPU_COMPILER_GRAPH_H
+#define NPU_COMPILER_GRAPH_H
+
+#include "npu_graph.h"
+#include "util.h"
+
+#define NC_NONE			UINT32_MAX
+#define NC_VARIADIC		UINT8_MAX
+
+/* Caps on what a model may ask for, whoever made it. */
+#define NC_TENSORS_MAX		(1u << 20)
+#define NC_NODES_MAX		(1u << 20)
+#define NC_NODE_ARGS_MAX	4096
+#define NC_TENSOR_BYTES_MAX	(1ull << 36)
+/* A constant as large as this is computed only when something needs it. */
+#define NC_EAGER_ELEMS		1024
+
+struct nc_map;
+struct nc_legal;
+struct nc_node;
+struct npu_graph;
+
+enum nc_attr_type {
+	NC_ATTR_INT,
+	NC_ATTR_FLOAT,
+	NC_ATTR_STRING,
+	NC_ATTR_INTS,
+	NC_ATTR_FLOATS,
+	NC_ATTR_STRINGS,
+	NC_ATTR_TENSOR,
+};
+
+/**
+ * struct nc_attr - an attribute of a node, or a default in an operator's table
+ * @name: as in ONNX
+ * @type: which of the fields below holds the value
+ * @count: elements of the lists
+ * @tensor: index of a constant
+ */
+struct nc_attr {
+	const char *name;
+	enum nc_attr_type type;
+	int64_t i;
+	float f;
+	const char *s;
+	uint32_t count;
+	const int64_t *ints;
+	const float *floats;
+	const char *const *strings;
+	uint32_t tensor;
+};
+
+enum nc_opcode {
+#define NC_OP(name, ...) NC_OP_##name,
+#include "ops.h.inc"
+	NC_OPS,
+};
+
+/**
+ * struct nc_op - an operator: one row of ops.h.inc
+ * @name: ONNX operator
+ * @code: index in the table
+ * @since: first opset whose version of the operator is understood; 0: internal
+ * @in_min: inputs that must be there
+ * @in_max: inputs that may be there, or NC_VARIADIC
+ * @out_min: outputs that must be there
+ * @out_max: outputs that may be there, or NC_VARIADIC
+ * @attr: legal attributes with their defaults, ends with a NULL name
+ * @upgrade: bring a node from an older opset into canonical form; NULL: none
+ *	differs. The node's outputs have no shapes yet.
+ * @infer: type and shape of the outputs
+ * @eval: values of the outputs from constant inputs; NULL: not folded.
+ *	-ENOTSUP: not for these types.
+ * @lower: to kernel IR; NULL: exists only on constants
+ * @emit: operators that work element by element: append to a micro-program,
+ *	return the result's value number
+ * @arg: distinguishes the operators that share functions
+ */
+struct nc_op {
+	const char *name;
+	enum nc_opcode code;
+	uint8_t since;
+	uint8_t in_min, in_max;
+	uint8_t out_min, out_max;
+	const struct nc_attr *attr;
+	int (*upgrade)(struct npu_graph *g, struct nc_node *n, int64_t opset);
+	int (*infer)(struct npu_graph *g, struct nc_node *n);
+	int (*eval)(struct npu_graph *g, struct nc_node *n);
+	int (*lower)(struct nc_legal *l, const struct nc_node *n);
+	int (*emit)(struct nc_map *m, const struct nc_node *n, const int *x);
+	int arg;
+};
+
+/**
+ * struct nc_tensor - a value
+ * @name: unique or ""
+ * @dtype: element type
+ * @rank: dimensions
+ * @dim: outermost first; 0 is legal between operators
+ * @elems: product of @dim
+ * @data: the elements, row-major, when they are known while compiling
+ * @node: index of the node that computes it, or NC_NONE
+ * @input: bound by the caller at run time
+ */
+struct nc_tensor {
+	const char *name;
+	enum npu_graph_dtype dtype;
+	unsigned int rank;
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+	uint64_t elems;
+	const void *data;
+	uint32_t node;
+	bool input;
+};
+
+/**
+ * struct nc_node - one operator applied
+ * @op: row of the operator table
+ * @name: of the user's model, may be ""
+ * @index: position in the graph
+ * @in: tensors, NC_NONE for an optional one that is not there
+ * @out: tensors, NC_NONE for one that nobody asked for
+ */
+struct nc_node {
+	const struct nc_op *op;
+	const char *name;
+	uint32_t index;
+	uint32_t ins, outs;
+	uint32_t *in;
+	uint32_t *out;
+	uint32_t attrs;
+	struct nc_attr *attr;
+};
+
+struct nc_output {
+	const char *name;
+	uint32_t tensor;
+};
+
+/**
+ * struct npu_graph - a network
+ * @arena: all of its memory, the graph included
+ * @name: of the model
+ * @err: first error; everything after it does nothing and returns it
+ * @diag: its message
+ * @input: tensors bound by the caller, in order
+ * @output: results, in order; a tensor may be there more than once
+ */
+struct npu_graph {
+	struct nc_arena *arena;
+	const char *name;
+	int err;
+	struct nc_diag diag;
+	struct nc_tensor **tensor;
+	uint32_t tensors, tensor_room;
+	struct nc_node **node;
+	uint32_t nodes, node_room;
+	uint32_t *input;
+	uint32_t inputs, input_room;
+	struct nc_output *output;
+	uint32_t outputs, output_room;
+};
+
+/* graph.c */
+
+/* NULL when there is no such operator, internal ones included. */
+const struct nc_op *nc_op_find(const char *name);
+const struct nc_op *nc_op_get(enum nc_opcode code);
+
+size_t nc_dtype_bytes(enum npu_graph_dtype dtype);
+const char *nc_dtype_name(enum npu_graph_dtype dtype);
+
+/* Product of dimensions, or -EOVERFLOW beyond NC_TENSOR_BYTES_MAX bytes. */
+int64_t nc_elems(enum npu_graph_dtype dtype, unsigned int rank, const int64_t *dim);
+
+/* A tensor without a shape yet; index, or -errno recorded in the graph. */
+int64_t nc_graph_tensor(struct npu_graph *g, const char *name);
+/* A constant; @data is not copied and lives as long as the graph. */
+int64_t nc_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
+		       unsigned int rank, const int64_t *dim, const void *data);
+/* A copied list of integers as a constant vector. */
+int64_t nc_graph_ints(struct npu_graph *g, const int64_t *value, uint32_t count);
+/* A scalar constant. */
+int64_t nc_graph_float(struct npu_graph *g, float value);
+/* The caller binds @tensor. */
+int nc_graph_add_input(struct npu_graph *g, uint32_t tensor);
+int nc_graph_add_output(struct npu_graph *g, const char *name, uint32_t tensor);
+/*
+ * Append @n, whose op, name, inputs, outputs and attributes are set; infer
+ * shapes; compute small constants. 0, or -errno recorded in the graph.
+ */
+int nc_graph_node(struct npu_graph *g, struct nc_node *n);
+/* An empty node with room for inputs and outputs; NULL without memory. */
+struct nc_node *nc_node_new(struct npu_graph *g, const struct nc_op *op, const char *name,
+			    uint32_t ins, uint32_t outs);
+/* Shape and type of a tensor, with all checks. */
+int nc_tensor_shape(struct npu_graph *g, const struct nc_node *n, uint32_t tensor,
+		    enum npu_graph_dtype dtype, unsigned int rank, const int64_t *dim);
+
+/* The message of a node: 'node "conv1" (#3, Conv): ' and the text. */
+int nc_node_error(struct nc_diag *diag, const struct nc_node *n, int err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* "f32[1,3,224,224]", in a buffer that nc_shape_text() returns. */
+#define NC_SHAPE_TEXT	192
+const char *nc_shape_text(const struct nc_tensor *t, char text[NC_SHAPE_TEXT]);
+
+/* NULL when the input or output is not there. */
+struct nc_tensor *nc_in(const struct npu_graph *g, const struct nc_node *n, uint32_t i);
+struct nc_tensor *nc_out(const struct npu_graph *g, const struct nc_node *n, uint32_t i);
+
+/* Value of an attribute, or its default from the operator's row; never NULL. */
+const struct nc_attr *nc_attr(const struct nc_node *n, const char *name);
+/* The attribute given, or NULL. */
+const struct nc_attr *nc_attr_given(const struct nc_node *n, const char *name);
+int nc_attr_set(struct npu_graph *g, struct nc_node *n, const struct nc_attr *attr);
+int nc_attr_set_int(struct npu_graph *g, struct nc_node *n, const char *name, int64_t i);
+int nc_attr_set_ints(struct npu_graph *g, struct nc_node *n, const char *name,
+		     const int64_t *ints, uint32_t count);
+int nc_attr_set_float(struct npu_graph *g, struct nc_node *n, const char *name, float f);
+int nc_attr_set_string(struct npu_graph *g, struct nc_node *n, const char *name, const char *s);
+void nc_attr_drop(struct nc_node *n, const char *name);
+
+/*
+ * Integers of constant input @i: count, or -errno with a message when the value
+ * is not known or there are more than @max. 0 when the input is not there.
+ */
+int nc_in_ints(struct npu_graph *g, const struct nc_node *n, uint32_t i,
+	       int64_t *value, uint32_t max);
+/* An axis in [-rank, rank) as 0 .. rank-1; -EINVAL with a message. */
+int nc_axis(struct npu_graph *g, const struct nc_node *n, int64_t axis, unsigned int rank);
+
+/* Text form for dumps. */
+int nc_graph_print(const struct npu_graph *g, FILE *out);
+
+/* fold.c */
+
+/* Compute the outputs of @n if all inputs are known; 0 also when it cannot. */
+int nc_fold_node(struct npu_graph *g, struct nc_node *n);
+/*
+ * requires: a graph
+ * establishes: what depends on constants only, and is not much larger than
+ *	what it is made from, is a constant
+ */
+int nc_fold(struct npu_graph *g);
+
+#endif

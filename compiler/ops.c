@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* The operator table: ops.h.inc with the attribute sets that it names. */
+#include "ops.h"
+
+#include <float.h>
+#include <string.h>
+
+#include "npu_isa.h"
+
+#define INT(n, v)	{ .name = n, .type = NC_ATTR_INT, .i = v }
+#define FLOAT(n, v)	{ .name = n, .type = NC_ATTR_FLOAT, .f = v }
+#define STRING(n, v)	{ .name = n, .type = NC_ATTR_STRING, .s = v }
+#define LIST(n, t)	{ .name = n, .type = NC_ATTR_##t }
+#define ATTRS(set)	static const struct nc_attr attr_##set[]
+#define END		{ .name = NULL }
+
+ATTRS(none) = { END };
+ATTRS(alpha_1) = { FLOAT("alpha", 1.0f), END };
+ATTRS(affine) = { FLOAT("alpha", 1.0f), FLOAT("beta", 0.0f), END };
+ATTRS(scaled_tanh) = { FLOAT("alpha", 1.0f), FLOAT("beta", 1.0f), END };
+ATTRS(gelu) = { STRING("approximate", "none"), END };
+ATTRS(hard_sigmoid) = { FLOAT("alpha", 0.2f), FLOAT("beta", 0.5f), END };
+ATTRS(leaky_relu) = { FLOAT("alpha", 0.01f), END };
+ATTRS(selu) = {
+	FLOAT("alpha", 1.67326319217681884765625f),
+	FLOAT("gamma", 1.05070102214813232421875f),
+	END
+};
+
+ATTRS(conv) = {
+	STRING("auto_pad", "NOTSET"),
+	LIST("dilations", INTS),
+	INT("group", 1),
+	LIST("kernel_shape", INTS),
+	LIST("pads", INTS),
+	LIST("strides", INTS),
+	END
+};
+ATTRS(max_pool) = {
+	STRING("auto_pad", "NOTSET"),
+	INT("ceil_mode", 0),
+	LIST("dilations", INTS),
+	LIST("kernel_shape", INTS),
+	LIST("pads", INTS),
+	INT("storage_order", 0),
+	LIST("strides", INTS),
+	END
+};
+ATTRS(average_pool) = {
+	STRING("auto_pad", "NOTSET"),
+	INT("ceil_mode", 0),
+	INT("count_include_pad", 0),
+	LIST("dilations", INTS),
+	LIST("kernel_shape", INTS),
+	LIST("pads", INTS),
+	LIST("strides", INTS),
+	END
+};
+ATTRS(gemm) = {
+	FLOAT("alpha", 1.0f),
+	FLOAT("beta", 1.0f),
+	INT("transA", 0),
+	INT("transB", 0),
+	END
+};
+
+ATTRS(axis_last) = { INT("axis", -1), END };
+ATTRS(axis_0) = { INT("axis", 0), END };
+ATTRS(axis_1) = { INT("axis", 1), END };
+ATTRS(concat) = { INT("axis", 0), END };
+ATTRS(reduce) = {
+	/* "axes" only before opset 18 (ReduceSum: 13) */
+	LIST("axes", INTS),
+	INT("keepdims", 1),
+	INT("noop_with_empty_axes", 0),
+	END
+};
+
+ATTRS(lstm) = {
+	LIST("activation_alpha", FLOATS),
+	LIST("activation_beta", FLOATS),
+	LIST("activations", STRINGS),
+	FLOAT("clip", 0.0f),
+	STRING("direction", "forward"),
+	INT("hidden_size", 0),
+	INT("input_forget", 0),
+	INT("layout", 0),
+	END
+};
+
+ATTRS(dropout) = { FLOAT("ratio", 0.5f), INT("seed", 0), END };
+ATTRS(reshape) = { INT("allowzero", 0), END };
+ATTRS(squeeze) = { LIST("axes", INTS), END };
+ATTRS(transpose) = { LIST("perm", INTS), END };
+ATTRS(slice) = { LIST("axes", INTS), LIST("ends", INTS), LIST("starts", INTS), END };
+ATTRS(split) = { INT("axis", 0), INT("num_outputs", 0), LIST("split", INTS), END };
+ATTRS(pad) = {
+	STRING("mode", "constant"),
+	/* before opset 11 */
+	LIST("pads", INTS),
+	FLOAT("value", 0.0f),
+	END
+};
+ATTRS(clip) = { FLOAT("max", FLT_MAX), FLOAT("min", -FLT_MAX), END };
+ATTRS(constant_of_shape) = { LIST("value", TENSOR), END };
+ATTRS(shape) = { INT("end", INT64_MAX), INT("start", 0), END };
+ATTRS(cast) = {
+	STRING("round_mode", "up"),
+	INT("saturate", 1),
+	INT("to", 0),
+	END
+};
+
+#define nc_upgrade_none	NULL
+#define nc_infer_none	NULL
+#define nc_eval_none	NULL
+#define nc_lower_none	NULL
+#define nc_emit_none	NULL
+
+static const struct nc_op table[NC_OPS] = {
+#define NC_OP(n, s, imin, imax, omin, omax, a, u, i, ev, lo, em, ar)	\
+	[NC_OP_##n] = {							\
+		.name = #n, .code = NC_OP_##n, .since = s,		\
+		.in_min = imin, .in_max = imax,				\
+		.out_min = omin, .out_max = omax,			\
+		.attr = attr_##a, .upgrade = nc_upgrade_##u,		\
+		.infer = nc_infer_##i, .eval = nc_eval_##ev,		\
+		.lower = nc_lower_##lo, .emit = nc_emit_##em, .arg = ar, \
+	},
+#include "ops.h.inc"
+};
+
+const struct nc_op *nc_op_get(enum nc_opcode code)
+{
+	return &table[code];
+}
+
+const struct nc_op *nc_op_find(const char *name)
+{
+	for (int i = 0; i < NC_OPS; i++)
+		if (!strcmp(table[i].name, name))
+			return &table[i];
+	return NULL;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions that the rows of ops.h.inc name. */
+#ifndef NPU_COMPILER_OPS_H
+#define NPU_COMPILER_OPS_H
+
+#include "graph.h"
+
+/* onnx_upgrade.c */
+#define UPGRADE(f) int nc_upgrade_##f(struct npu_graph *g, struct nc_node *n, int64_t opset)
+UPGRADE(axes);
+UPGRADE(clip);
+UPGRADE(pad);
+UPGRADE(slice);
+UPGRADE(softmax);
+UPGRADE(split);
+#undef UPGRADE
+
+#define INFER(f) int nc_infer_##f(struct npu_graph *g, struct nc_node *n)
+/* shape.c: elements */
+INFER(axis);
+INFER(broadcast);
+INFER(cast);
+INFER(clip);
+INFER(constant_of_shape);
+INFER(dropout);
+INFER(pow);
+INFER(prelu);
+INFER(range);
+INFER(same);
+INFER(shape);
+INFER(size);
+/* shape_move.c: the same elements elsewhere */
+INFER(concat);
+INFER(expand);
+INFER(flatten);
+INFER(gather);
+INFER(pad);
+INFER(reshape);
+INFER(slice);
+INFER(split);
+INFER(squeeze);
+INFER(transpose);
+INFER(unsqueeze);
+/* shape_nn.c: windows, products, reductions, recurrent */
+INFER(conv);
+INFER(gemm);
+INFER(global_pool);
+INFER(lstm);
+INFER(matmul);
+INFER(pool);
+INFER(reduce);
+#undef INFER
+
+/* fold.c, fold_move.c */
+#define EVAL(f) int nc_eval_##f(struct npu_graph *g, struct nc_node *n)
+EVAL(cast);
+EVAL(concat);
+EVAL(copy);
+EVAL(fill);
+EVAL(gather);
+EVAL(move);
+EVAL(pad);
+EVAL(pointwise);
+EVAL(range);
+EVAL(reduce);
+EVAL(shape);
+EVAL(size);
+#undef EVAL
+
+/* legal_*.c */
+#define LOWER(f) int nc_lower_##f(struct nc_legal *l, const struct nc_node *n)
+LOWER(concat);
+LOWER(conv);
+LOWER(dropout);
+LOWER(fill);
+LOWER(gemm);
+LOWER(global_pool);
+LOWER(lstm);
+LOWER(matmul);
+LOWER(pad);
+LOWER(pointwise);
+LOWER(pool);
+LOWER(pow);
+LOWER(reduce);
+LOWER(softmax);
+LOWER(split);
+LOWER(variadic);
+LOWER(view);
+#undef LOWER
+
+/* legal_funcs.c */
+#define EMIT(f) int nc_emit_##f(struct nc_map *m, const struct nc_node *n, const int *x)
+EMIT(affine);
+EMIT(celu);
+EMIT(clip);
+EMIT(elu);
+EMIT(gelu);
+EMIT(hard_sigmoid);
+EMIT(hard_swish);
+EMIT(leaky_relu);
+EMIT(mean);
+EMIT(mish);
+EMIT(pow);
+EMIT(prelu);
+EMIT(reciprocal);
+EMIT(relu);
+EMIT(scaled_tanh);
+EMIT(selu);
+EMIT(sign);
+EMIT(softplus);
+EMIT(softsign);
+EMIT(swish);
+EMIT(thresholded_relu);
+EMIT(uop);
+#undef EMIT
+
+#endif

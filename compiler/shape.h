@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What shape inference and lowering both need to know of an operator. */
+#ifndef NPU_COMPILER_SHAPE_H
+#define NPU_COMPILER_SHAPE_H
+
+#include "graph.h"
+
+#define NC_SPATIAL_MAX	3
+
+/**
+ * struct nc_window - a resolved convolution or pooling window
+ * @spatial: number of spatial axes
+ * @in: input size per axis
+ * @out: output size per axis
+ * @pad: padding before and after; with ceil_mode, windows may reach beyond it
+ * @ceil: some window reaches beyond the padding
+ */
+struct nc_window {
+	unsigned int spatial;
+	int64_t in[NC_SPATIAL_MAX];
+	int64_t out[NC_SPATIAL_MAX];
+	int64_t kernel[NC_SPATIAL_MAX];
+	int64_t stride[NC_SPATIAL_MAX];
+	int64_t dilation[NC_SPATIAL_MAX];
+	int64_t pad[2][NC_SPATIAL_MAX];
+	bool ceil;
+};
+
+/* From the attributes of a Conv or pool node whose inputs have shapes. */
+int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w);
+
+/**
+ * struct nc_slice - a resolved Slice, per axis
+ * @start: first element
+ * @step: distance, may be negative
+ */
+struct nc_slice {
+	int64_t start[NPU_GRAPH_RANK_MAX];
+	int64_t step[NPU_GRAPH_RANK_MAX];
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+};
+
+int nc_slice_get(struct npu_graph *g, const struct nc_node *n, struct nc_slice *s);
+
+/* Padding per axis, [0] before and [1] after; may be negative. */
+int nc_pads_get(struct npu_graph *g, const struct nc_node *n,
+		int64_t pad[2][NPU_GRAPH_RANK_MAX]);
+
+/* Sizes of the parts of a Split; @part holds n->outs. */
+int nc_split_get(struct npu_graph *g, const struct nc_node *n, int *axis, int64_t *part);
+
+/* Bit i: axis i of the input is reduced. */
+int nc_reduce_axes(struct npu_graph *g, const struct nc_node *n, unsigned int *axes);
+
+/* perm[i]: input axis that becomes output axis i. */
+int nc_perm_get(struct npu_graph *g, const struct nc_node *n,
+		unsigned int perm[NPU_GRAPH_RANK_MAX]);
+
+/* Join @dim into @rank and @out by the rules of numpy; -EINVAL if they do not fit. */
+int nc_broadcast(unsigned int *rank, int64_t *out, unsigned int more_rank, const int64_t *more);
+
+#endif

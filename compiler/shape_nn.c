@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/* Shapes of windows, products, reductions and LSTM. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "ops.h"
+#include "shape.h"
+
+/* The device's window fields are 16 bits wide; so is everything here. */
+#define WINDOW_MAX	65535
+
+/* A list attribute with one value per spatial axis, or @fill. */
+static int window_list(struct npu_graph *g, const struct nc_node *n, const char *name,
+		       uint32_t count, int64_t min, int64_t fill, int64_t *value)
+{
+	const struct nc_attr *a = nc_attr(n, name);
+
+	if (a->count && a->count != count)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "%s has %u entries; %u are needed", name, a->count, count);
+	for (uint32_t i = 0; i < count; i++) {
+		value[i] = a->count ? a->ints[i] : fill;
+		if (value[i] < min || value[i] > WINDOW_MAX)
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "%s[%u] is %" PRId64 "; it must be in %" PRId64 " .. %d",
+					     name, i, value[i], min, WINDOW_MAX);
+	}
+	return 0;
+}
+
+/* The output size of one axis, and its padding when that follows from it. */
+static int window_axis(struct npu_graph *g, const struct nc_node *n, struct nc_window *w,
+		       unsigned int i, const char *auto_pad, bool ceil_mode)
+{
+	int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
+	int64_t padded, rest, total;
+
+	if (!strcmp(auto_pad, "SAME_UPPER") || !strcmp(auto_pad, "SAME_LOWER")) {
+		w->out[i] = (w->in[i] + w->stride[i] - 1) / w->stride[i];
+		total = (w->out[i] - 1) * w->stride[i] + reach - w->in[i];
+		if (total < 0)
+			total = 0;
+		w->pad[0][i] = auto_pad[5] == 'U' ? total / 2 : total - total / 2;
+		w->pad[1][i] = total - w->pad[0][i];
+		return 0;
+	}
+	padded = w->in[i] + w->pad[0][i] + w->pad[1][i];
+	if (padded < reach)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "spatial axis %u: a window of %" PRId64 " does not fit into %" PRId64 " elements with padding",
+				     i, reach, padded);
+	w->out[i] = (padded - reach) / w->stride[i] + 1;
+	rest = (padded - reach) % w->stride[i];
+	/* One more window if it starts inside the input or the leading padding. */
+	if (ceil_mode && rest && w->out[i] * w->stride[i] < w->in[i] + w->pad[0][i]) {
+		w->out[i]++;
+		w->ceil = true;
+	}
+	return 0;
+}
+
+int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	const char *auto_pad = nc_attr(n, "auto_pad")->s;
+	int64_t pads[2 * NC_SPATIAL_MAX];
+	char text[NC_SHAPE_TEXT];
+	uint32_t s;
+	int ret = 0;
+
+	memset(w, 0, sizeof(*w));
+	if (x->rank < 3 || x->rank > 2 + NC_SPATIAL_MAX)
+		return nc_node_error(&g->diag, n, -ENOTSUP,
+				     "input %s must be [batch, channels, 1 to %d spatial axes]",
+				     nc_shape_text(x, text), NC_SPATIAL_MAX);
+	s = x->rank - 2;
+	w->spatial = s;
+	/* A convolution without kernel_shape takes it from the weights. */
+	if (!nc_attr(n, "kernel_shape")->count && n->op->code == NC_OP_Conv)
+		memcpy(w->kernel, nc_in(g, n, 1)->dim + 2, s * sizeof(*w->kernel));
+	else
+		ret = window_list(g, n, "kernel_shape", s, 1, 0, w->kernel);
+	if (!ret)
+		ret = window_list(g, n, "strides", s, 1, 1, w->stride);
+	if (!ret)
+		ret = window_list(g, n, "dilations", s, 1, 1, w->dilation);
+	if (!ret)
+		ret = window_list(g, n, "pads", 2 * s, 0, 0, pads);
+	if (ret)
+		return ret;
+	if (!strcmp(auto_pad, "NOTSET")) {
+		for (uint32_t i = 0; i < s; i++) {
+			w->pad[0][i] = pads[i];
+			w->pad[1][i] = pads[s + i];
+		}
+	} else if (strcmp(auto_pad, "VALID") && strcmp(auto_pad, "SAME_UPPER") &&
+		   strcmp(auto_pad, "SAME_LOWER")) {
+		return nc_node_error(&g->diag, n, -EINVAL, "auto_pad \"%s\" is unknown", auto_pad);
+	}
+	for (uint32_t i = 0; i < s; i++) {
+		w->in[i] = x->dim[2 + i];
+		if (w->in[i] < 1)
+			return nc_node_error(&g->diag, n, -EINVAL, "input %s is empty",
+					     nc_shape_text(x, text));
+		ret = window_axis(g, n, w, i, auto_pad, nc_attr(n, "ceil_mode")->i);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* [n, c, out...] */
+static int window_output(struct npu_graph *g, struct nc_node *n, const struct nc_window *w,
+			 int64_t channels)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t dim[NPU_GRAPH_RANK_MAX] = { x->dim[0], channels };
+
+	memcpy(dim + 2, w->out, w->spatial * sizeof(*dim));
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+}
+
+int nc_infer_conv(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0), *w = nc_in(g, n, 1), *b = nc_in(g, n, 2);
+	char tx[NC_SHAPE_TEXT], tw[NC_SHAPE_TEXT];
+	int64_t group = nc_attr(n, "group")->i;
+	struct nc_window win;
+	int ret;
+
+	if (x->rank < 3 || w->rank != x->rank || w->dtype != x->dtype)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s and weights %s must have the same type and number of dimensions, at least 3",
+				     nc_shape_text(x, tx), nc_shape_text(w, tw));
+	if (group < 1 || !w->elems || x->dim[1] != w->dim[1] * group || w->dim[0] % group)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s, weights %s and %" PRId64 " groups do not fit: weights are [out, in / groups, window], both divisible",
+				     nc_shape_text(x, tx), nc_shape_text(w, tw), group);
+	if (b && (b->rank != 1 || b->dim[0] != w->dim[0] || b->dtype != x->dtype))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "bias %s must have one value for each of %" PRId64 " output channels",
+				     nc_shape_text(b, tx), w->dim[0]);
+	ret = nc_window_get(g, n, &win);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < win.spatial; i++)
+		if (win.kernel[i] != w->dim[2 + i] || win.kernel[i] > WINDOW_MAX)
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "kernel_shape differs from the weights %s, or a side is larger than %d",
+					     nc_shape_text(w, tw), WINDOW_MAX);
+	return window_output(g, n, &win, w->dim[0]);
+}
+
+int nc_infer_pool(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	struct nc_window win;
+	int ret = nc_window_get(g, n, &win);
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < win.spatial; i++) {
+		int64_t reach = (win.kernel[i] - 1) * win.dilation[i] + 1;
+
+		if (win.pad[0][i] >= reach || win.pad[1][i] >= reach)
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "spatial axis %u is padded by a whole window or more", i);
+	}
+	ret = window_output(g, n, &win, x->dim[1]);
+	if (ret || !nc_out(g, n, 1))
+		return ret;
+	x = nc_out(g, n, 0);
+	return nc_tensor_shape(g, n, n->out[1], NPU_GRAPH_I64, x->rank, x->dim);
+}
+
+int nc_infer_global_pool(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+	char text[NC_SHAPE_TEXT];
+
+	if (x->rank < 2)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s must be [batch, channels, spatial axes]",
+				     nc_shape_text(x, text));
+	for (unsigned int i = 0; i < x->rank; i++)
+		dim[i] = i < 2 ? x->dim[i] : 1;
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+}
+
+int nc_infer_gemm(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *a = nc_in(g, n, 0), *b = nc_in(g, n, 1), *c = nc_in(g, n, 2);
+	bool ta = nc_attr(n, "transA")->i, tb = nc_attr(n, "transB")->i;
+	char text[2][NC_SHAPE_TEXT];
+	int64_t dim[NPU_GRAPH_RANK_MAX], joined[NPU_GRAPH_RANK_MAX];
+	unsigned int rank = 2;
+
+	if (a->rank != 2 || b->rank != 2 || a->dtype != b->dtype || a->dim[!ta] != b->dim[tb])
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "%s%s times %s%s: must be matrices of one type with equal inner dimensions",
+				     nc_shape_text(a, text[0]), ta ? " transposed" : "",
+				     nc_shape_text(b, text[1]), tb ? " transposed" : "");
+	dim[0] = a->dim[ta];
+	dim[1] = b->dim[!tb];
+	memcpy(joined, dim, 2 * sizeof(*dim));
+	if (c && (c->rank > 2 || c->dtype != a->dtype ||
+		  nc_broadcast(&rank, joined, c->rank, c->dim) ||
+		  joined[0] != dim[0] || joined[1] != dim[1]))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "C %s does not broadcast to [%" PRId64 ",%" PRId64 "]",
+				     nc_shape_text(c, text[0]), dim[0], dim[1]);
+	return nc_tensor_shape(g, n, n->out[0], a->dtype, 2, dim);
+}
+
+int nc_infer_matmul(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *a = nc_in(g, n, 0), *b = nc_in(g, n, 1);
+	char ta[NC_SHAPE_TEXT], tb[NC_SHAPE_TEXT];
+	int64_t dim[NPU_GRAPH_RANK_MAX + 2];
+	bool fits = a->rank && b->rank && a->dtype == b->dtype;
+	unsigned int rank;
+
+	if (fits)
+		fits = a->dim[a->rank - 1] == b->dim[b->rank > 1 ? b->rank - 2 : 0];
+	rank = a->rank > 2 ? a->rank - 2 : 0;
+	memcpy(dim, a->dim, rank * sizeof(*dim));
+	if (!fits || nc_broadcast(&rank, dim, b->rank > 2 ? b->rank - 2 : 0, b->dim))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "%s times %s: inner dimensions must be equal, outer ones broadcast, types equal",
+				     nc_shape_text(a, ta), nc_shape_text(b, tb));
+	if (a->rank > 1)
+		dim[rank++] = a->dim[a->rank - 2];
+	if (b->rank > 1)
+		dim[rank++] = b->dim[b->rank - 1];
+	return nc_tensor_shape(g, n, n->out[0], a->dtype, rank, dim);
+}
+
+int nc_reduce_axes(struct npu_graph *g, const struct nc_node *n, unsigned int *axes)
+{
+	unsigned int rank = nc_in(g, n, 0)->rank;
+	int64_t value[NPU_GRAPH_RANK_MAX];
+	int count = nc_in_ints(g, n, 1, value, NPU_GRAPH_RANK_MAX);
+
+	*axes = 0;
+	if (count < 0)
+		return count;
+	if (!count && !nc_attr(n, "noop_with_empty_axes")->i)
+		*axes = (1u << rank) - 1;
+	for (int i = 0; i < count; i++) {
+		int axis = nc_axis(g, n, value[i], rank);
+
+		if (axis < 0)
+			return axis;
+		if (*axes & 1u << axis)
+			return nc_node_error(&g->diag, n, -EINVAL, "axis %d is there twice", axis);
+		*axes |= 1u << axis;
+	}
+	return 0;
+}
+
+int nc_infer_reduce(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	bool keep = nc_attr(n, "keepdims")->i;
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+	unsigned int axes, rank = 0;
+	int ret = nc_reduce_axes(g, n, &axes);
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < x->rank; i++)
+		if (!(axes & 1u << i))
+			dim[rank++] = x->dim[i];
+		else if (keep)
+			dim[rank++] = 1;
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, rank, dim);
+}
+
+/* Input @i, if it is there, must be f32 and @rank dimensions @dim. */
+static int lstm_input(struct npu_graph *g, const struct nc_node *n, uint32_t i,
+		      const char *what, unsigned int rank, const int64_t *dim)
+{
+	const struct nc_tensor *t = nc_in(g, n, i);
+	struct nc_tensor want = { .dtype = NPU_GRAPH_F32, .rank = rank };
+	char text[2][NC_SHAPE_TEXT];
+
+	if (!t)
+		return 0;
+	memcpy(want.dim, dim, rank * sizeof(*dim));
+	if (t->dtype == NPU_GRAPH_F32 && t->rank == rank &&
+	    !memcmp(t->dim, dim, rank * sizeof(*dim)))
+		return 0;
+	return nc_node_error(&g->diag, n, -EINVAL, "%s is %s; it must be %s", what,
+			     nc_shape_text(t, text[0]), nc_shape_text(&want, text[1]));
+}
+
+int nc_infer_lstm(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0), *r = nc_in(g, n, 2), *len = nc_in(g, n, 4);
+	const char *direction = nc_attr(n, "direction")->s;
+	int64_t dirs = !strcmp(direction, "bidirectional") ? 2 : 1;
+	int64_t layout = nc_attr(n, "layout")->i, size = nc_attr(n, "hidden_size")->i;
+	char tx[NC_SHAPE_TEXT], tr[NC_SHAPE_TEXT];
+	int64_t seq, batch, hidden;
+	int ret = 0;
+
+	if (dirs == 1 && strcmp(direction, "forward") && strcmp(direction, "reverse"))
+		return nc_node_error(&g->diag, n, -EINVAL, "direction \"%s\" is unknown",
+				     direction);
+	if (layout != 0 && layout != 1)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "layout is %" PRId64 "; it must be 0 or 1", layout);
+	if (x->rank != 3 || r->rank != 3 || r->dim[2] < 1 || r->dim[2] > INT32_MAX ||
+	    (size && size != r->dim[2]))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s, recurrence %s and hidden_size %" PRId64 " do not fit: they must be [steps, batch, features] and [directions, 4 hidden, hidden]",
+				     nc_shape_text(x, tx), nc_shape_text(r, tr), size);
+	seq = x->dim[layout];
+	batch = x->dim[!layout];
+	hidden = r->dim[2];
+	if (!seq || !batch || !x->dim[2])
+		return nc_node_error(&g->diag, n, -EINVAL, "input %s is empty",
+				     nc_shape_text(x, tx));
+
+	const int64_t wdim[] = { dirs, 4 * hidden, x->dim[2] };
+	const int64_t rdim[] = { dirs, 4 * hidden, hidden };
+	const int64_t bdim[] = { dirs, 8 * hidden };
+	const int64_t pdim[] = { dirs, 3 * hidden };
+	const int64_t sdim[] = { layout ? batch : dirs, layout ? dirs : batch, hidden };
+	const int64_t ydim[2][4] = { { seq, dirs, batch, hidden }, { batch, seq, dirs, hidden } };
+
+	ret = lstm_input(g, n, 0, "X", 3, x->dim);
+	ret = ret ? ret : lstm_input(g, n, 1, "W", 3, wdim);
+	ret = ret ? ret : lstm_input(g, n, 2, "R", 3, rdim);
+	ret = ret ? ret : lstm_input(g, n, 3, "B", 2, bdim);
+	ret = ret ? ret : lstm_input(g, n, 5, "initial_h", 3, sdim);
+	ret = ret ? ret : lstm_input(g, n, 6, "initial_c", 3, sdim);
+	ret = ret ? ret : lstm_input(g, n, 7, "P", 2, pdim);
+	if (ret)
+		return ret;
+	if (len && (len->dtype != NPU_GRAPH_I32 || len->rank != 1 || len->dim[0] != batch))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "sequence_lens is %s; it must be i32[%" PRId64 "]",
+				     nc_shape_text(len, tx), batch);
+	if (n->outs > 0)
+		ret = nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_F32, 4, ydim[layout]);
+	for (uint32_t i = 1; !ret && i < n->outs; i++)
+		ret = nc_tensor_shape(g, n, n->out[i], NPU_GRAPH_F32, 3, sdim);
+	return ret;
+}
