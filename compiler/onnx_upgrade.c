@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Older versions of operators in the form of the newest: attributes that became
+ * inputs, and softmax's old meaning.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ops.h"
+
+/* Input @i becomes @tensor (or -errno), which may be the first of that number. */
+static int set_input(struct npu_graph *g, struct nc_node *n, uint32_t i, int64_t tensor)
+{
+	uint32_t *in;
+
+	if (tensor < 0)
+		return (int)tensor;
+	if (i >= n->ins) {
+		in = nc_alloc_array(g->arena, i + 1, sizeof(*in));
+		if (!in)
+			return nc_node_error(&g->diag, n, -ENOMEM, "out of memory");
+		for (uint32_t k = 0; k <= i; k++)
+			in[k] = k < n->ins ? n->in[k] : NC_NONE;
+		n->in = in;
+		n->ins = i + 1;
+	}
+	n->in[i] = (uint32_t)tensor;
+	return 0;
+}
+
+/* A list attribute becomes constant input @i. */
+static int ints_to_input(struct npu_graph *g, struct nc_node *n, const char *name, uint32_t i)
+{
+	const struct nc_attr *a = nc_attr_given(n, name);
+	int ret;
+
+	if (!a)
+		return 0;
+	ret = set_input(g, n, i, nc_graph_ints(g, a->ints, a->count));
+	nc_attr_drop(n, name);
+	return ret;
+}
+
+static int float_to_input(struct npu_graph *g, struct nc_node *n, const char *name, uint32_t i)
+{
+	const struct nc_attr *a = nc_attr_given(n, name);
+	int ret;
+
+	if (!a)
+		return 0;
+	ret = set_input(g, n, i, nc_graph_float(g, a->f));
+	nc_attr_drop(n, name);
+	return ret;
+}
+
+/* Squeeze, Unsqueeze, ReduceSum before opset 13, other reductions before 18. */
+int nc_upgrade_axes(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	(void)opset;
+	return ints_to_input(g, n, "axes", 1);
+}
+
+/* Before opset 11. */
+int nc_upgrade_clip(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	int ret = float_to_input(g, n, "min", 1);
+
+	(void)opset;
+	return ret ? ret : float_to_input(g, n, "max", 2);
+}
+
+/* Before opset 11. */
+int nc_upgrade_pad(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	int ret = ints_to_input(g, n, "pads", 1);
+
+	(void)opset;
+	return ret ? ret : float_to_input(g, n, "value", 2);
+}
+
+/* Before opset 10. */
+int nc_upgrade_slice(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	int ret = ints_to_input(g, n, "starts", 1);
+
+	(void)opset;
+	ret = ret ? ret : ints_to_input(g, n, "ends", 2);
+	return ret ? ret : ints_to_input(g, n, "axes", 3);
+}
+
+/* Before opset 13. */
+int nc_upgrade_split(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	(void)opset;
+	return ints_to_input(g, n, "split", 1);
+}
+
+/* One node between @in and a new tensor, which is returned. */
+static int64_t insert(struct npu_graph *g, enum nc_opcode code, const struct nc_node *like,
+		      uint32_t in, int64_t axis)
+{
+	struct nc_node *n = nc_node_new(g, nc_op_get(code), like->name, 1, 1);
+	int64_t out = nc_graph_tensor(g, NULL);
+	int ret;
+
+	if (!n || out < 0)
+		return -ENOMEM;
+	n->in[0] = in;
+	n->out[0] = (uint32_t)out;
+	ret = nc_attr_set_int(g, n, "axis", axis);
+	ret = ret ? ret : nc_graph_node(g, n);
+	return ret ? ret : out;
+}
+
+/*
+ * Before opset 13: over all dimensions from the axis on (1 unless given), taken
+ * as one. Flatten, softmax of the last axis, and back.
+ */
+int nc_upgrade_softmax(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	const struct nc_attr *given = nc_attr_given(n, "axis");
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t axis = given ? given->i : 1, t;
+
+	if (opset >= 13 || !x)
+		return 0;
+	if (axis == (int64_t)x->rank - 1 || axis == -1)
+		return nc_attr_set_int(g, n, "axis", -1);
+	/* An axis out of range is refused by Flatten. */
+	t = insert(g, NC_OP_Flatten, n, n->in[0], axis);
+	if (t >= 0)
+		t = insert(g, n->op->code, n, (uint32_t)t, -1);
+	if (t < 0)
+		return (int)t;
+	n->op = nc_op_get(NC_OP_Reshape);
+	n->attrs = 0;
+	n->in[0] = (uint32_t)t;
+	return set_input(g, n, 1, nc_graph_ints(g, x->dim, x->rank));
+}
