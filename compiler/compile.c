@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The compiler as one call. The passes, each in its file, with the letters that
+ * dump their result:
+ *
+ *	G import	onnx_import.c, builder.c: ONNX or calls to a graph
+ *	C fold		fold.c: what is constant becomes a constant
+ *	K legalise	legalise.c: graph to kernel IR
+ *	F P T A O	back.c: fuse, plan, tile, place, order, and emit
+ */
+#include <stdio.h>
+
+#include "back.h"
+#include "front.h"
+
+int npu_graph_compile(struct npu_graph *g, const struct npu_target *target,
+		      const char *dump, void *dump_file, void **image, size_t *image_bytes)
+{
+	FILE *out = dump_file ? dump_file : stdout;
+	struct kir *k;
+	int ret = nc_front(g, dump, out, &k);
+
+	if (ret)
+		return ret;
+	ret = nc_back(k, target, dump, out, image, image_bytes, &g->diag);
+	nc_arena_destroy(k->arena);
+	return ret;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The front half of the compiler: its passes in order. */
+#include "front.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "legal.h"
+
+/* What passes work on: the graph, and what it becomes. */
+struct front {
+	struct npu_graph *g;
+	struct kir *k;
+};
+
+/* The graph as it was read or built. */
+static int pass_none(struct front *f)
+{
+	(void)f;
+	return 0;
+}
+
+static int pass_fold(struct front *f)
+{
+	return nc_fold(f->g);
+}
+
+static int pass_legalise(struct front *f)
+{
+	return nc_legalise(f->g, f->k);
+}
+
+static const struct {
+	char letter;
+	const char *name;
+	int (*run)(struct front *f);
+} passes[] = {
+	{ 'G', "import",	pass_none },
+	{ 'C', "fold",		pass_fold },
+	/* its result is the back half's K */
+	{ '\0', "legalise",	pass_legalise },
+};
+
+static int run_passes(struct front *f, const char *dump, FILE *out)
+{
+	for (size_t i = 0; i < sizeof(passes) / sizeof(*passes); i++) {
+		int ret = passes[i].run(f);
+
+		if (ret)
+			return ret;
+		if (!dump || !passes[i].letter || !strchr(dump, passes[i].letter))
+			continue;
+		fprintf(out, "# after %s\n", passes[i].name);
+		ret = nc_graph_print(f->g, out);
+		if (ret)
+			return nc_error(&f->g->diag, ret, "cannot write the dump");
+	}
+	return 0;
+}
+
+int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
+{
+	struct nc_arena *arena;
+	struct front f = { .g = g };
+	int ret;
+
+	if (g->err)
+		return g->err;
+	/* What an earlier attempt said does not hold for this one. */
+	g->diag.text[0] = 0;
+	arena = nc_arena_create();
+	f.k = arena ? kir_create(arena, g->name) : NULL;
+	if (!f.k)
+		ret = nc_error(&g->diag, -ENOMEM, "graph \"%s\": out of memory", g->name);
+	else
+		ret = run_passes(&f, dump, out);
+	if (ret) {
+		nc_arena_destroy(arena);
+		return ret;
+	}
+	*k = f.k;
+	return 0;
+}

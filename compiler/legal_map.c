@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* Operators that work element by element: loads, the operator's function, a store. */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "legal.h"
+#include "ops.h"
+
+/* More inputs than this are taken in several maps. */
+#define VARIADIC_MAX	8
+
+/* Input @i as a value: a constant of the program when it is one number. */
+static int load_input(struct nc_legal *l, const struct nc_node *n, uint32_t i,
+		      struct nc_loop *lp)
+{
+	const struct nc_tensor *t = nc_in(l->g, n, i);
+	struct nc_view v;
+	float scalar;
+	int ret;
+
+	if (t->dtype == NPU_GRAPH_F32 && nc_legal_scalar(l, n, i, &scalar))
+		return nc_map_float(&lp->m, scalar);
+	ret = nc_legal_in(l, n, i, &v);
+	return ret ? ret : nc_loop_load(lp, &v);
+}
+
+static int too_long(struct nc_legal *l, const struct nc_node *n, int ret)
+{
+	if (ret == -E2BIG)
+		return nc_node_error(l->diag, n, ret,
+				     "its micro-program is too long for the device");
+	return ret;
+}
+
+int nc_lower_pointwise(struct nc_legal *l, const struct nc_node *n)
+{
+	const struct nc_tensor *y = nc_out(l->g, n, 0);
+	int x[VARIADIC_MAX], ret;
+	struct nc_loop lp;
+	struct nc_view out;
+
+	nc_loop_init(&lp, y->rank, y->dim);
+	for (uint32_t i = 0; i < n->ins; i++) {
+		x[i] = -ENOENT;
+		if (!nc_in(l->g, n, i))
+			continue;
+		x[i] = load_input(l, n, i, &lp);
+		if (x[i] < 0)
+			return too_long(l, n, x[i]);
+	}
+	ret = nc_legal_emit(l, n, &lp.m, x);
+	if (ret < 0)
+		return too_long(l, n, ret);
+	x[0] = ret;
+	ret = nc_legal_out(l, n, 0, &out);
+	ret = ret ? ret : nc_loop_store(&lp, &out, x[0]);
+	ret = ret ? ret : nc_loop_emit(l, n, &lp);
+	return too_long(l, n, ret);
+}
+
+/* One map over inputs [from, to), and over @part if it is not the first. */
+static int variadic_part(struct nc_legal *l, const struct nc_node *n, uint32_t from, uint32_t to,
+			 const struct nc_view *part, const struct nc_view *out)
+{
+	bool mean = n->op->code == NC_OP_Mean;
+	enum npu_uop op = mean ? NPU_UOP_FADD : (enum npu_uop)n->op->arg;
+	struct nc_loop lp;
+	int r = -1;
+
+	nc_loop_init(&lp, out->rank, out->dim);
+	if (part)
+		r = nc_loop_load(&lp, part);
+	for (uint32_t i = from; i < to; i++) {
+		int x = load_input(l, n, i, &lp);
+
+		if (x < 0)
+			return x;
+		r = i || part ? nc_map_op(&lp.m, op, r, x, 0) : x;
+	}
+	if (mean && to == n->ins)
+		r = nc_map_op(&lp.m, NPU_UOP_FDIV, r, nc_map_float(&lp.m, (float)n->ins), 0);
+	r = nc_loop_store(&lp, out, r);
+	return r ? r : nc_loop_emit(l, n, &lp);
+}
+
+int nc_lower_variadic(struct nc_legal *l, const struct nc_node *n)
+{
+	const struct nc_tensor *y = nc_out(l->g, n, 0);
+	struct nc_view part, last;
+	int ret = 0;
+
+	for (uint32_t from = 0; !ret && from < n->ins; from += VARIADIC_MAX) {
+		uint32_t to = n->ins - from > VARIADIC_MAX ? from + VARIADIC_MAX : n->ins;
+
+		if (to == n->ins)
+			ret = nc_legal_out(l, n, 0, &part);
+		else
+			ret = nc_legal_temp(l, NPU_F32, y->rank, y->dim, NULL, &part);
+		ret = ret ? ret : variadic_part(l, n, from, to, from ? &last : NULL, &part);
+		last = part;
+	}
+	return too_long(l, n, ret);
+}
+
+static int op1(struct nc_map *m, enum npu_uop op, int a)
+{
+	return nc_map_op(m, op, a, 0, 0);
+}
+
+static int op2(struct nc_map *m, enum npu_uop op, int a, int b)
+{
+	return nc_map_op(m, op, a, b, 0);
+}
+
+static int op3(struct nc_map *m, enum npu_uop op, int a, int b, int c)
+{
+	return nc_map_op(m, op, a, b, c);
+}
+
+static int k(struct nc_map *m, float value)
+{
+	return nc_map_float(m, value);
+}
+
+static int bits(struct nc_map *m, uint32_t value)
+{
+	return nc_map_bits(m, value);
+}
+
+static int sel(struct nc_map *m, int cond, int yes, int no)
+{
+	return op3(m, NPU_UOP_SEL, cond, yes, no);
+}
+
+/*
+ * log2 |x| as an unevaluated sum hi + lo with a relative error near 2^-30.
+ * |x| = m 2^e with m in [sqrt 1/2, sqrt 2); log m = 2 atanh(s), s = (m - 1) /
+ * (m + 1), whose first term is carried in two parts.
+ */
+static void log2_parts(struct nc_map *m, int x, int *hi, int *lo)
+{
+	const double scale = 2 / M_LN2;
+	const float scale_hi = (float)scale, scale_lo = (float)(scale - scale_hi);
+	const uint32_t root = 0x3f3504f3;	/* sqrt 1/2 */
+	int ax = op1(m, NPU_UOP_FABS, x);
+	int tiny = op2(m, NPU_UOP_FLT, ax, k(m, 0x1p-126f));
+	int word, e, mant, f, d, d_lo, s, s_lo, z, tail, t;
+
+	word = sel(m, tiny, op2(m, NPU_UOP_FMUL, ax, k(m, 0x1p24f)), ax);
+	word = op2(m, NPU_UOP_IADD, word, bits(m, 0x3f800000 - root));
+	e = op2(m, NPU_UOP_ISUB, op2(m, NPU_UOP_ISHR, word, bits(m, 23)), bits(m, 127));
+	e = op2(m, NPU_UOP_FSUB, op1(m, NPU_UOP_I2F, e), sel(m, tiny, k(m, 24), k(m, 0)));
+	mant = op2(m, NPU_UOP_IAND, word, bits(m, 0x7fffff));
+	mant = op2(m, NPU_UOP_IADD, mant, bits(m, root));
+
+	f = op2(m, NPU_UOP_FSUB, mant, k(m, 1));
+	d = op2(m, NPU_UOP_FADD, mant, k(m, 1));
+	d_lo = op2(m, NPU_UOP_FSUB, mant, op2(m, NPU_UOP_FSUB, d, k(m, 1)));
+	s = op2(m, NPU_UOP_FDIV, f, d);
+	t = op1(m, NPU_UOP_FNEG, s);
+	s_lo = op3(m, NPU_UOP_FMA, t, d, f);
+	s_lo = op3(m, NPU_UOP_FMA, t, d_lo, s_lo);
+	s_lo = op2(m, NPU_UOP_FDIV, s_lo, d);
+	z = op2(m, NPU_UOP_FMUL, s, s);
+	tail = op3(m, NPU_UOP_FMA, z, k(m, 1.0f / 11), k(m, 1.0f / 9));
+	tail = op3(m, NPU_UOP_FMA, z, tail, k(m, 1.0f / 7));
+	tail = op3(m, NPU_UOP_FMA, z, tail, k(m, 1.0f / 5));
+	tail = op3(m, NPU_UOP_FMA, z, tail, k(m, 1.0f / 3));
+	tail = op2(m, NPU_UOP_FMUL, z, tail);
+	s_lo = op3(m, NPU_UOP_FMA, s, tail, s_lo);
+
+	t = op2(m, NPU_UOP_FMUL, s, k(m, scale_hi));
+	*lo = op3(m, NPU_UOP_FMA, s, k(m, scale_hi), op1(m, NPU_UOP_FNEG, t));
+	*lo = op3(m, NPU_UOP_FMA, s, k(m, scale_lo), *lo);
+	*lo = op3(m, NPU_UOP_FMA, s_lo, k(m, scale_hi), *lo);
+	*hi = op2(m, NPU_UOP_FADD, e, t);
+	*lo = op2(m, NPU_UOP_FADD, *lo,
+		  op2(m, NPU_UOP_FSUB, t, op2(m, NPU_UOP_FSUB, *hi, e)));
+	*hi = sel(m, op2(m, NPU_UOP_FEQ, ax, k(m, 0)), k(m, -INFINITY), *hi);
+	*hi = sel(m, op2(m, NPU_UOP_FEQ, ax, k(m, INFINITY)), k(m, INFINITY), *hi);
+}
+
+/*
+ * x^y from log2 |x|: 2^(y log2 |x|), split into 2^n and a rest below 1/2, with
+ * the sign and the special cases of C's pow(), except that a negative infinite
+ * x with a fractional y gives NaN. At most 4 ulp.
+ */
+static int pow_parts(struct nc_map *m, int x, int y, int hi, int lo)
+{
+	int p = op2(m, NPU_UOP_FMUL, y, hi);
+	int p_lo = op3(m, NPU_UOP_FMA, y, hi, op1(m, NPU_UOP_FNEG, p));
+	int n, r, half, whole, odd, sign;
+
+	p_lo = op3(m, NPU_UOP_FMA, y, lo, p_lo);
+	p_lo = sel(m, op2(m, NPU_UOP_FLT, op1(m, NPU_UOP_FABS, p), k(m, 200)), p_lo, k(m, 0));
+	p = op2(m, NPU_UOP_FMIN, op2(m, NPU_UOP_FMAX, p, k(m, -200)), k(m, 200));
+	n = op1(m, NPU_UOP_FRINT, p);
+	r = op2(m, NPU_UOP_FADD, op2(m, NPU_UOP_FSUB, p, n), p_lo);
+	r = op1(m, NPU_UOP_EXP, op2(m, NPU_UOP_FMUL, r, k(m, (float)M_LN2)));
+	n = op1(m, NPU_UOP_F2I, n);
+	half = op2(m, NPU_UOP_ISAR, n, bits(m, 1));
+	n = op2(m, NPU_UOP_ISUB, n, half);
+	half = op2(m, NPU_UOP_ISHL, op2(m, NPU_UOP_IADD, half, bits(m, 127)), bits(m, 23));
+	n = op2(m, NPU_UOP_ISHL, op2(m, NPU_UOP_IADD, n, bits(m, 127)), bits(m, 23));
+	r = op2(m, NPU_UOP_FMUL, op2(m, NPU_UOP_FMUL, r, half), n);
+
+	whole = op2(m, NPU_UOP_FEQ, op1(m, NPU_UOP_FRINT, y), y);
+	half = op2(m, NPU_UOP_FMUL, y, k(m, 0.5f));
+	odd = sel(m, op2(m, NPU_UOP_FEQ, op1(m, NPU_UOP_FRINT, half), half), bits(m, 0), whole);
+	sign = op2(m, NPU_UOP_IAND, x, op2(m, NPU_UOP_IAND, odd, bits(m, 0x80000000)));
+	r = op2(m, NPU_UOP_IOR, r, sign);
+	r = sel(m, op2(m, NPU_UOP_FLT, x, k(m, 0)), sel(m, whole, r, k(m, NAN)), r);
+	r = sel(m, op2(m, NPU_UOP_FEQ, x, x), r, x);
+	r = sel(m, op2(m, NPU_UOP_FEQ, x, k(m, 1)), x, r);
+	return sel(m, op2(m, NPU_UOP_FEQ, y, k(m, 0)), k(m, 1), r);
+}
+
+/* The whole function in one program: for folding; too long for the device. */
+int nc_emit_pow(struct nc_map *m, const struct nc_node *n, const int *x)
+{
+	int hi, lo;
+
+	(void)n;
+	log2_parts(m, x[0], &hi, &lo);
+	return pow_parts(m, x[0], x[1], hi, lo);
+}
+
+/* x^y by squaring for a small whole y, by the square root for 1/2; else -EDOM. */
+static int pow_constant(struct nc_map *m, int x, float y)
+{
+	unsigned int left = (unsigned int)fabsf(y);
+	int square = x, r = -1;
+
+	if (y == 0.5f)
+		return op1(m, NPU_UOP_FSQRT, x);
+	if (y != truncf(y) || fabsf(y) > 8)
+		return -EDOM;
+	if (!left)
+		return op1(m, NPU_UOP_MOV, k(m, 1));
+	for (; left; left >>= 1) {
+		if (left & 1)
+			r = r < 0 ? square : op2(m, NPU_UOP_FMUL, r, square);
+		if (left > 1)
+			square = op2(m, NPU_UOP_FMUL, square, square);
+	}
+	if (y < 0)
+		return op2(m, NPU_UOP_FDIV, k(m, 1), r);
+	return r == x ? op1(m, NPU_UOP_MOV, r) : r;
+}
+
+/* The exponent as fp32 values: integers that are constants are converted here. */
+static int load_exponent(struct nc_legal *l, const struct nc_node *n, struct nc_loop *lp)
+{
+	const struct nc_tensor *t = nc_in(l->g, n, 1);
+	struct nc_view v;
+	float scalar;
+	float *data;
+	int ret;
+
+	if (nc_legal_scalar(l, n, 1, &scalar))
+		return k(&lp->m, scalar);
+	if (t->dtype == NPU_GRAPH_F32 || !t->data || t->dtype == NPU_GRAPH_BOOL)
+		return load_input(l, n, 1, lp);
+	data = nc_alloc_array(l->k->arena, t->elems, sizeof(*data));
+	if (!data)
+		return nc_node_error(l->diag, n, -ENOMEM, "out of memory");
+	for (uint64_t i = 0; i < t->elems; i++)
+		data[i] = t->dtype == NPU_GRAPH_I32 ? (float)((const int32_t *)t->data)[i] :
+						      (float)((const int64_t *)t->data)[i];
+	ret = nc_legal_const(l, t->name, NPU_F32, t->rank, t->dim, data, &v);
+	return ret ? ret : nc_loop_load(lp, &v);
+}
+
+/* Two maps: log2 of the base, over its own shape, and the rest. */
+static int pow_general(struct nc_legal *l, const struct nc_node *n, const struct nc_view *x,
+		       struct nc_loop *lp)
+{
+	struct nc_view hi, lo;
+	struct nc_loop first;
+	int r, r_lo, ret;
+
+	ret = nc_legal_temp(l, NPU_F32, x->rank, x->dim, NULL, &hi);
+	ret = ret ? ret : nc_legal_temp(l, NPU_F32, x->rank, x->dim, NULL, &lo);
+	if (ret)
+		return ret;
+	nc_loop_init(&first, x->rank, x->dim);
+	log2_parts(&first.m, nc_loop_load(&first, x), &r, &r_lo);
+	ret = nc_loop_store(&first, &hi, r);
+	ret = ret ? ret : nc_loop_store(&first, &lo, r_lo);
+	ret = ret ? ret : nc_loop_emit(l, n, &first);
+	if (ret)
+		return ret;
+	r = load_exponent(l, n, lp);
+	return r < 0 ? r : pow_parts(&lp->m, nc_loop_load(lp, x), r, nc_loop_load(lp, &hi),
+				     nc_loop_load(lp, &lo));
+}
+
+int nc_lower_pow(struct nc_legal *l, const struct nc_node *n)
+{
+	const struct nc_tensor *y = nc_out(l->g, n, 0);
+	struct nc_view x, out;
+	struct nc_loop lp;
+	float exponent;
+	int r = -EDOM, ret = nc_legal_in(l, n, 0, &x);
+
+	if (ret)
+		return ret;
+	nc_loop_init(&lp, y->rank, y->dim);
+	if (nc_legal_scalar(l, n, 1, &exponent))
+		r = pow_constant(&lp.m, nc_loop_load(&lp, &x), exponent);
+	if (r == -EDOM)
+		r = pow_general(l, n, &x, &lp);
+	if (r < 0)
+		return too_long(l, n, r);
+	ret = nc_legal_out(l, n, 0, &out);
+	ret = ret ? ret : nc_loop_store(&lp, &out, r);
+	ret = ret ? ret : nc_loop_emit(l, n, &lp);
+	return too_long(l, n, ret);
+}

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walk from graph to kernel IR: what is needed, in which layout, and where
+ * it should be computed.
+ *
+ * Movement operators become views. So that the other side of a movement costs
+ * nothing either, a tensor may have a home before it is computed: the program's
+ * output, or its part of a concatenation, seen back through movements. What is
+ * not at its home in the end is copied there.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "legal.h"
+#include "ops.h"
+#include "shape.h"
+
+static int no_memory(struct nc_legal *l)
+{
+	return nc_error(l->diag, -ENOMEM, "graph \"%s\": out of memory", l->g->name);
+}
+
+static int kir_dtype(enum npu_graph_dtype dtype)
+{
+	switch (dtype) {
+	case NPU_GRAPH_F32:
+		return NPU_F32;
+	case NPU_GRAPH_I32:
+		return NPU_I32;
+	default:
+		return -ENOTSUP;
+	}
+}
+
+static int add_tensor(struct nc_legal *l, const char *name, enum kir_tensor_kind kind,
+		      enum npu_dtype dtype, unsigned int rank, const int64_t *dim,
+		      const void *data, uint32_t *index)
+{
+	struct kir_tensor t = {
+		.name = name, .kind = kind, .dtype = dtype, .rank = rank, .data = data,
+		.elems = 1,
+	};
+	int64_t at;
+
+	for (unsigned int i = 0; i < rank; i++) {
+		t.dim[i] = dim[i];
+		t.elems *= (uint64_t)dim[i];
+	}
+	at = kir_add_tensor(l->k, &t);
+	if (at < 0)
+		return no_memory(l);
+	*index = (uint32_t)at;
+	return 0;
+}
+
+int nc_legal_temp(struct nc_legal *l, enum npu_dtype dtype, unsigned int rank,
+		  const int64_t *dim, const unsigned int *order, struct nc_view *v)
+{
+	uint32_t index;
+	int ret = add_tensor(l, "", KIR_TEMP, dtype, rank, dim, NULL, &index);
+
+	if (ret)
+		return ret;
+	if (order)
+		nc_view_ordered(v, index, rank, dim, order);
+	else
+		nc_view_dense(v, index, rank, dim);
+	return 0;
+}
+
+int nc_legal_const(struct nc_legal *l, const char *name, enum npu_dtype dtype,
+		   unsigned int rank, const int64_t *dim, const void *data, struct nc_view *v)
+{
+	uint32_t index;
+	int ret = add_tensor(l, name, KIR_CONST, dtype, rank, dim, data, &index);
+
+	if (!ret)
+		nc_view_dense(v, index, rank, dim);
+	return ret;
+}
+
+static int legal_in(struct nc_legal *l, const struct nc_node *n, uint32_t i,
+		    enum npu_graph_dtype dtype, struct nc_view *v)
+{
+	const struct nc_tensor *t = nc_in(l->g, n, i);
+	struct nc_value *val = &l->val[n->in[i]];
+	char text[NC_SHAPE_TEXT];
+	int ret;
+
+	if (t->dtype != dtype)
+		return nc_node_error(l->diag, n, -ENOTSUP,
+				     "input %u (\"%s\") is %s; the NPU computes this operator on %s",
+				     i, t->name, nc_shape_text(t, text), nc_dtype_name(dtype));
+	if (!t->elems)
+		return nc_node_error(l->diag, n, -ENOTSUP, "input %u (\"%s\") is empty: %s", i,
+				     t->name, nc_shape_text(t, text));
+	if (!val->has_view && t->data) {
+		ret = nc_legal_const(l, t->name, (enum npu_dtype)kir_dtype(t->dtype), t->rank,
+				     t->dim, t->data, &val->view);
+		if (ret)
+			return ret;
+		val->has_view = true;
+	}
+	*v = val->view;
+	return 0;
+}
+
+int nc_legal_in(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
+{
+	return legal_in(l, n, i, NPU_GRAPH_F32, v);
+}
+
+int nc_legal_in_i32(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
+{
+	return legal_in(l, n, i, NPU_GRAPH_I32, v);
+}
+
+int nc_legal_in_any(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
+{
+	bool i32 = nc_in(l->g, n, i)->dtype == NPU_GRAPH_I32;
+
+	return legal_in(l, n, i, i32 ? NPU_GRAPH_I32 : NPU_GRAPH_F32, v);
+}
+
+/* An operation may not write a tensor that it also reads. */
+static bool reads_tensor(const struct nc_legal *l, const struct nc_node *n, uint32_t tensor)
+{
+	for (uint32_t i = 0; i < n->ins; i++)
+		if (n->in[i] != NC_NONE && l->val[n->in[i]].has_view &&
+		    l->val[n->in[i]].view.tensor == tensor)
+			return true;
+	return false;
+}
+
+bool nc_legal_home(const struct nc_legal *l, const struct nc_node *n, uint32_t i,
+		   struct nc_view *v)
+{
+	const struct nc_value *val = &l->val[n->out[i]];
+
+	if (!val->has_home || reads_tensor(l, n, val->home.tensor))
+		return false;
+	*v = val->home;
+	return true;
+}
+
+int nc_legal_out(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
+{
+	const struct nc_tensor *t = nc_out(l->g, n, i);
+	struct nc_value *val = &l->val[n->out[i]];
+	int ret;
+
+	if (!nc_legal_home(l, n, i, &val->view)) {
+		ret = nc_legal_temp(l, (enum npu_dtype)kir_dtype(t->dtype), t->rank, t->dim,
+				    val->order, &val->view);
+		if (ret)
+			return ret;
+	}
+	val->has_view = true;
+	*v = val->view;
+	return 0;
+}
+
+void nc_legal_set(struct nc_legal *l, const struct nc_node *n, uint32_t i,
+		  const struct nc_view *v)
+{
+	struct nc_value *val = &l->val[n->out[i]];
+
+	val->view = *v;
+	val->has_view = true;
+}
+
+bool nc_legal_wanted(const struct nc_legal *l, const struct nc_node *n, uint32_t i)
+{
+	return i < n->outs && n->out[i] != NC_NONE && l->val[n->out[i]].needed;
+}
+
+bool nc_legal_scalar(const struct nc_legal *l, const struct nc_node *n, uint32_t i, float *value)
+{
+	const struct nc_tensor *t = nc_in(l->g, n, i);
+
+	if (!t || !t->data || t->elems != 1 || t->dtype == NPU_GRAPH_BOOL)
+		return false;
+	if (t->dtype == NPU_GRAPH_F32)
+		*value = *(const float *)t->data;
+	else if (t->dtype == NPU_GRAPH_I32)
+		*value = (float)*(const int32_t *)t->data;
+	else
+		*value = (float)*(const int64_t *)t->data;
+	return true;
+}
+
+struct kir_op *nc_legal_op(struct nc_legal *l, const struct nc_node *n, enum kir_kind kind)
+{
+	struct kir_op *op;
+
+	if (l->k->ops - l->first_op >= NC_NODE_OPS_MAX) {
+		nc_node_error(l->diag, n, -E2BIG,
+			      "needs more than %u operations; make it smaller (fewer steps or dimensions)",
+			      NC_NODE_OPS_MAX);
+		return NULL;
+	}
+	op = kir_add_op(l->k, kind, l->node);
+	if (!op)
+		no_memory(l);
+	return op;
+}
+
+/* Everything that an output depends on at run time. Nodes are in order. */
+static int mark_needed(struct nc_legal *l)
+{
+	const struct npu_graph *g = l->g;
+
+	for (uint32_t i = 0; i < g->outputs; i++)
+		l->val[g->output[i].tensor].needed = true;
+	for (uint32_t i = g->nodes; i-- > 0;) {
+		const struct nc_node *n = g->node[i];
+		bool needed = false;
+
+		for (uint32_t k = 0; k < n->outs; k++)
+			needed |= nc_out(g, n, k) && !nc_out(g, n, k)->data &&
+				  l->val[n->out[k]].needed;
+		for (uint32_t k = 0; needed && k < n->ins; k++)
+			if (nc_in(g, n, k))
+				l->val[n->in[k]].needed = true;
+	}
+	return 0;
+}
+
+static bool node_needed(const struct nc_legal *l, const struct nc_node *n)
+{
+	for (uint32_t i = 0; i < n->outs; i++) {
+		const struct nc_tensor *t = nc_out(l->g, n, i);
+
+		if (t && !t->data && t->elems && l->val[n->out[i]].needed)
+			return true;
+	}
+	return false;
+}
+
+/* Output axes are the input's, if possibly of another size. */
+static bool keeps_axes(enum nc_opcode code)
+{
+	return code == NC_OP_Concat || code == NC_OP_Pad || code == NC_OP_Slice ||
+	       code == NC_OP_Split;
+}
+
+/* The first input that is as large as the output decides. */
+static const unsigned int *inherited_order(const struct nc_legal *l, const struct nc_node *n,
+					   const struct nc_tensor *y)
+{
+	for (uint32_t i = 0; i < n->ins; i++) {
+		const struct nc_tensor *x = nc_in(l->g, n, i);
+
+		if (x && !x->data && x->rank == y->rank &&
+		    (keeps_axes(n->op->code) ||
+		     !memcmp(x->dim, y->dim, y->rank * sizeof(*y->dim))))
+			return l->val[n->in[i]].order;
+	}
+	return NULL;
+}
+
+/* Convolution and pooling work on channels-last memory; others keep what they get. */
+static void choose_order(struct nc_legal *l, const struct nc_node *n, uint32_t i)
+{
+	const struct nc_tensor *y = nc_out(l->g, n, i);
+	unsigned int *order = l->val[n->out[i]].order;
+	unsigned int perm[NPU_GRAPH_RANK_MAX], at = 0;
+	const unsigned int *from;
+
+	switch (n->op->code) {
+	case NC_OP_Conv:
+	case NC_OP_MaxPool:
+	case NC_OP_AveragePool:
+		order[at++] = 0;
+		for (unsigned int d = 2; d < y->rank; d++)
+			order[at++] = d;
+		order[at] = 1;
+		return;
+	case NC_OP_Transpose:
+		if (nc_perm_get(l->g, n, perm))
+			return;
+		for (unsigned int d = 0; d < y->rank; d++)
+			for (unsigned int o = 0; o < y->rank; o++)
+				if (perm[o] == l->val[n->in[0]].order[d])
+					order[d] = o;
+		return;
+	default:
+		from = n->op->code == NC_OP_MatMul ? NULL : inherited_order(l, n, y);
+		if (from)
+			memcpy(order, from, y->rank * sizeof(*order));
+	}
+}
+
+static void choose_orders(struct nc_legal *l)
+{
+	const struct npu_graph *g = l->g;
+
+	for (uint32_t i = 0; i < g->tensors; i++)
+		for (unsigned int d = 0; d < NPU_GRAPH_RANK_MAX; d++)
+			l->val[i].order[d] = d;
+	for (uint32_t i = 0; i < g->nodes; i++)
+		for (uint32_t k = 0; k < g->node[i]->outs; k++)
+			if (nc_out(g, g->node[i], k))
+				choose_order(l, g->node[i], k);
+}
+
+static int io_type_error(struct nc_legal *l, const char *what, const char *name,
+			 const struct nc_tensor *t)
+{
+	char text[NC_SHAPE_TEXT];
+
+	return nc_error(l->diag, -ENOTSUP,
+			"%s \"%s\" is %s; inputs and outputs must be f32 or i32 and not empty",
+			what, name, nc_shape_text(t, text));
+}
+
+static int declare_inputs(struct nc_legal *l)
+{
+	const struct npu_graph *g = l->g;
+
+	for (uint32_t i = 0; i < g->inputs; i++) {
+		const struct nc_tensor *t = g->tensor[g->input[i]];
+		struct nc_value *val = &l->val[g->input[i]];
+		int dtype = kir_dtype(t->dtype), ret;
+		uint32_t index;
+
+		if (dtype < 0 || !t->elems)
+			return io_type_error(l, "input", t->name, t);
+		ret = add_tensor(l, t->name, KIR_INPUT, (enum npu_dtype)dtype, t->rank, t->dim,
+				 NULL, &index);
+		if (ret)
+			return ret;
+		nc_view_dense(&val->view, index, t->rank, t->dim);
+		val->has_view = true;
+	}
+	return 0;
+}
+
+/* A tensor's home is the first output that it is. */
+static int declare_outputs(struct nc_legal *l, uint32_t *first)
+{
+	const struct npu_graph *g = l->g;
+
+	*first = l->k->tensors;
+	for (uint32_t i = 0; i < g->outputs; i++) {
+		const struct nc_tensor *t = g->tensor[g->output[i].tensor];
+		struct nc_value *val = &l->val[g->output[i].tensor];
+		int dtype = kir_dtype(t->dtype), ret;
+		uint32_t index;
+
+		if (dtype < 0 || !t->elems)
+			return io_type_error(l, "output", g->output[i].name, t);
+		ret = add_tensor(l, g->output[i].name, KIR_OUTPUT, (enum npu_dtype)dtype, t->rank,
+				 t->dim, NULL, &index);
+		if (ret)
+			return ret;
+		if (val->has_home)
+			continue;
+		nc_view_dense(&val->home, index, t->rank, t->dim);
+		val->has_home = true;
+	}
+	return 0;
+}
+
+/* Can a home be given to this tensor? */
+static bool wants_home(const struct nc_legal *l, uint32_t tensor)
+{
+	const struct nc_tensor *t = l->g->tensor[tensor];
+
+	return t->node != NC_NONE && !t->data && t->elems && !l->val[tensor].has_home;
+}
+
+/* The parts of a concatenation, unless something is in it twice. */
+static int concat_homes(struct nc_legal *l, const struct nc_node *n)
+{
+	struct nc_value *val = &l->val[n->out[0]];
+	const struct nc_tensor *y = nc_out(l->g, n, 0);
+	int axis = nc_axis(l->g, n, nc_attr(n, "axis")->i, y->rank);
+	int64_t offset = 0;
+	int ret;
+
+	if (axis < 0)
+		return axis;
+	if (!val->has_home) {
+		ret = nc_legal_temp(l, (enum npu_dtype)kir_dtype(y->dtype), y->rank, y->dim,
+				    val->order, &val->home);
+		if (ret)
+			return ret;
+		val->has_home = true;
+	}
+	for (uint32_t i = 0; i < n->ins; i++) {
+		const struct nc_tensor *x = nc_in(l->g, n, i);
+		struct nc_value *part = &l->val[n->in[i]];
+
+		if (wants_home(l, n->in[i])) {
+			part->home = val->home;
+			part->home.offset += offset * val->home.stride[axis];
+			part->home.dim[axis] = x->dim[axis];
+			part->has_home = true;
+		}
+		offset += x->dim[axis];
+	}
+	return 0;
+}
+
+static int choose_homes(struct nc_legal *l)
+{
+	const struct npu_graph *g = l->g;
+
+	for (uint32_t i = g->nodes; i-- > 0;) {
+		const struct nc_node *n = g->node[i];
+		int ret = 0;
+
+		if (!node_needed(l, n))
+			continue;
+		if (n->op->code == NC_OP_Concat && kir_dtype(nc_out(g, n, 0)->dtype) >= 0) {
+			ret = concat_homes(l, n);
+		} else if (n->op->lower == nc_lower_view && l->val[n->out[0]].has_home &&
+			   wants_home(l, n->in[0])) {
+			struct nc_value *x = &l->val[n->in[0]];
+
+			ret = nc_view_back(l->g, n, &l->val[n->out[0]].home, &x->home);
+			x->has_home = !ret;
+			ret = ret == -EDOM ? 0 : ret;
+		}
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int lower_node(struct nc_legal *l, const struct nc_node *n)
+{
+	const char *name = n->name[0] ? n->name :
+			   nc_printf(l->k->arena, "%s_%u", n->op->name, n->index);
+	int64_t node = name ? kir_add_node(l->k, name, n->op->name) : -ENOMEM;
+	int ret;
+
+	if (node < 0)
+		return no_memory(l);
+	l->node = (uint32_t)node;
+	l->first_op = l->k->ops;
+	if (!node_needed(l, n))
+		return 0;
+	if (!n->op->lower)
+		return nc_node_error(l->diag, n, -ENOTSUP,
+				     "input \"%s\" depends on the data of a run; this operator is supported on constants only",
+				     nc_in(l->g, n, 0) ? nc_in(l->g, n, 0)->name : "");
+	for (uint32_t i = 0; i < n->outs; i++) {
+		const struct nc_tensor *t = nc_out(l->g, n, i);
+		char text[NC_SHAPE_TEXT];
+
+		if (!t || !l->val[n->out[i]].needed)
+			continue;
+		if (kir_dtype(t->dtype) < 0)
+			return nc_node_error(l->diag, n, -ENOTSUP,
+					     "output %u (\"%s\") is %s; the NPU computes f32 and i32 only",
+					     i, t->name, nc_shape_text(t, text));
+		for (unsigned int d = 0; d < t->rank; d++)
+			if (t->dim[d] > INT32_MAX)
+				return nc_node_error(l->diag, n, -ENOTSUP,
+						     "output %u is %s; a dimension must be below 2^31",
+						     i, nc_shape_text(t, text));
+	}
+	ret = n->op->lower(l, n);
+	for (uint32_t i = 0; !ret && i < n->outs; i++) {
+		const struct nc_value *val = n->out[i] == NC_NONE ? NULL : &l->val[n->out[i]];
+
+		if (val && val->has_home && val->has_view &&
+		    !nc_view_equal(&val->view, &val->home))
+			ret = nc_legal_copy(l, n, &val->view, &val->home);
+	}
+	return ret;
+}
+
+/* Inputs and constants that are outputs, and outputs that are there twice. */
+static int finish_outputs(struct nc_legal *l, uint32_t first)
+{
+	const struct npu_graph *g = l->g;
+
+	for (uint32_t i = 0; i < g->outputs; i++) {
+		uint32_t tensor = g->output[i].tensor;
+		const struct nc_tensor *t = g->tensor[tensor];
+		struct nc_value *val = &l->val[tensor];
+		struct nc_view out;
+		int64_t node;
+		int ret;
+
+		nc_view_dense(&out, first + i, t->rank, t->dim);
+		if (!t->data && !t->input && nc_view_equal(&out, &val->home))
+			continue;
+		node = kir_add_node(l->k, g->output[i].name, "output");
+		if (node < 0)
+			return no_memory(l);
+		l->node = (uint32_t)node;
+		l->first_op = l->k->ops;
+		if (!val->has_view) {
+			ret = nc_legal_const(l, t->name, (enum npu_dtype)kir_dtype(t->dtype),
+					     t->rank, t->dim, t->data, &val->view);
+			if (ret)
+				return ret;
+			val->has_view = true;
+		}
+		ret = nc_legal_copy(l, NULL, &val->view, &out);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int nc_legalise(struct npu_graph *g, struct kir *k)
+{
+	struct nc_legal l = { .g = g, .k = k, .diag = &g->diag };
+	uint32_t first = 0;
+	int ret;
+
+	if (!g->outputs)
+		return nc_error(&g->diag, -EINVAL, "graph \"%s\" has no outputs", g->name);
+	l.val = nc_alloc_array(k->arena, g->tensors, sizeof(*l.val));
+	if (!l.val)
+		return no_memory(&l);
+	ret = mark_needed(&l);
+	choose_orders(&l);
+	ret = ret ? ret : declare_inputs(&l);
+	ret = ret ? ret : declare_outputs(&l, &first);
+	ret = ret ? ret : choose_homes(&l);
+	for (uint32_t i = 0; !ret && i < g->nodes; i++)
+		ret = lower_node(&l, g->node[i]);
+	return ret ? ret : finish_outputs(&l, first);
+}
