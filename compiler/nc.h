@@ -198,6 +198,12 @@ static inline struct npu_desc_hdr *nc_desc(const struct nc_code *c, uint32_t i)
 	return (struct npu_desc_hdr *)(void *)(c->data + (size_t)c->start[i] * NPU_LINE_BYTES);
 }
 
+/* Tensors that tiling adds have no home yet: they are not resident. */
+static inline bool nc_resident(const struct nc_back *b, uint32_t tensor)
+{
+	return tensor < b->homes && b->home[tensor].resident;
+}
+
 /* "-ENOMEM and a message", for every allocation of the passes. */
 int nc_no_memory(struct nc_back *b);
 /* A message that names the graph node of an operation. */

@@ -71,7 +71,7 @@ void nc_operand_view(struct nc_back *b, struct nc_operand *o, const struct kir_v
 			o->offset += at[i] * view->stride[i];
 	}
 	pack_operand(o, pack);
-	if (view->tensor >= b->homes || !b->home[view->tensor].resident)
+	if (!nc_resident(b, view->tensor))
 		return;
 	for (unsigned int i = 0; i < NC_LOOPS; i++)
 		o->spm_stride[i] = (int32_t)o->stride[i];

@@ -154,7 +154,7 @@ int nc_tile_copy(struct nc_back *b, const struct kir_op *op)
 	struct kir_view in, out;
 	int ret = 0;
 
-	if (has_input(&c) && b->home[c.in.tensor].resident && b->home[c.out.tensor].resident)
+	if (has_input(&c) && nc_resident(b, c.in.tensor) && nc_resident(b, c.out.tensor))
 		return copy_as_map(b, op);
 	collapse(&c);
 	nest.dims = c.ndim;
