@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random kernel IR. Operations read new inputs and constants, or parts of what
+ * earlier operations wrote, through permuted, strided, reversed and broadcast
+ * views; they write tensors whole, in a permuted layout.
+ */
+#include "gen_kir.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "npu_check.h"
+
+#define POOL 32
+
+struct gen {
+	struct kir *k;
+	uint64_t state;
+	uint32_t elems;
+	/* Tensors that may be read. */
+	uint32_t pool[POOL];
+	unsigned int pools;
+};
+
+uint32_t gen_bits(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(*state >> 32);
+}
+
+static uint32_t below(struct gen *g, uint32_t n)
+{
+	return (uint32_t)((uint64_t)gen_bits(&g->state) * n >> 32);
+}
+
+static uint32_t range(struct gen *g, uint32_t lo, uint32_t hi)
+{
+	return lo + below(g, hi - lo + 1);
+}
+
+static bool chance(struct gen *g, uint32_t percent)
+{
+	return below(g, 100) < percent;
+}
+
+/* 1, small, beside a power of two or a multiple of 16, or anything up to @max. */
+static uint32_t size(struct gen *g, uint32_t max)
+{
+	uint32_t v;
+
+	switch (below(g, 5)) {
+	case 0:
+		v = range(g, 1, 3);
+		break;
+	case 1:
+		v = range(g, 1, 12);
+		break;
+	case 2:
+		v = (16u << below(g, 4)) + below(g, 3) - 1;
+		break;
+	case 3:
+		v = 16 * range(g, 1, 8);
+		break;
+	default:
+		v = range(g, 1, max);
+		break;
+	}
+	return v < max ? v : max;
+}
+
+/* @n sizes whose product stays below about @elems; one of them may be large. */
+static void sizes(struct gen *g, uint32_t *dim, unsigned int n, uint64_t elems)
+{
+	unsigned int large = below(g, n);
+	uint64_t product = 1;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t left = elems / product;
+
+		dim[i] = left < 2 ? 1 : size(g, left < 300 ? (uint32_t)left : 300);
+		product *= dim[i];
+	}
+	product /= dim[large];
+	if (chance(g, 50) && elems / product > dim[large])
+		dim[large] = range(g, dim[large], (uint32_t)(elems / product));
+}
+
+/* ---- tensors and views ---- */
+
+static uint32_t add_tensor(struct gen *g, enum kir_tensor_kind kind, enum npu_dtype dtype,
+			   uint64_t elems)
+{
+	struct kir_tensor t = {
+		.kind = kind,
+		.dtype = dtype,
+		.elems = elems,
+		.rank = 1,
+		.dim = { (int64_t)elems },
+		.name = nc_printf(g->k->arena, "t%u", g->k->tensors),
+	};
+	uint32_t *data = NULL;
+	int64_t index;
+
+	if (kind == KIR_CONST) {
+		data = malloc(elems * sizeof(*data));
+		if (!data)
+			abort();
+		for (uint64_t i = 0; i < elems; i++) {
+			float f = (float)(int32_t)gen_bits(&g->state) * 0x1p-31f;
+
+			memcpy(&data[i], &f, sizeof(f));
+			if (dtype == NPU_I32)
+				data[i] = gen_bits(&g->state) >> 8;
+		}
+		t.data = data;
+	}
+	index = kir_add_tensor(g->k, &t);
+	free(data);
+	if (index < 0)
+		abort();
+	return (uint32_t)index;
+}
+
+static void permutation(struct gen *g, unsigned int *order, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		order[i] = i;
+	for (unsigned int i = n; i-- > 1 && chance(g, 60);) {
+		unsigned int j = below(g, i + 1), swap = order[i];
+
+		order[i] = order[j];
+		order[j] = swap;
+	}
+}
+
+/* Strides of a layout in random dimension order, with gaps if @gaps. */
+static uint64_t layout(struct gen *g, const uint32_t *dim, unsigned int n, bool gaps,
+		       const bool *broadcast, int64_t *stride)
+{
+	unsigned int order[KIR_DIMS];
+	uint64_t elems = 1;
+
+	permutation(g, order, n);
+	for (unsigned int i = n; i-- > 0;) {
+		unsigned int d = order[i];
+
+		stride[d] = broadcast && broadcast[d] ? 0 : (int64_t)elems;
+		if (stride[d])
+			elems *= dim[d];
+		if (gaps && chance(g, 10))
+			elems += below(g, 5);
+	}
+	return elems;
+}
+
+/* Read the loops backwards, at random. */
+static void reverse(struct gen *g, struct kir_view *v, const uint32_t *dim, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (chance(g, 5)) {
+			v->offset += v->stride[i] * (int64_t)(dim[i] - 1);
+			v->stride[i] = -v->stride[i];
+		}
+}
+
+/* An older tensor with at least @elems elements, or a new one. */
+static uint32_t readable(struct gen *g, enum npu_dtype dtype, uint64_t elems)
+{
+	for (unsigned int i = g->pools; i-- > 0 && chance(g, 80);) {
+		const struct kir_tensor *t = &g->k->tensor[g->pool[i]];
+
+		if (t->dtype == dtype && t->elems >= elems)
+			return g->pool[i];
+	}
+	return add_tensor(g, chance(g, 30) ? KIR_CONST : KIR_INPUT, dtype, elems + below(g, 3));
+}
+
+static void read_view(struct gen *g, struct kir_view *v, enum npu_dtype dtype, const uint32_t *dim,
+		      unsigned int n, uint32_t broadcast_percent)
+{
+	bool broadcast[KIR_DIMS];
+	uint64_t elems, room;
+
+	memset(v, 0, sizeof(*v));
+	for (unsigned int i = 0; i < n; i++)
+		broadcast[i] = chance(g, broadcast_percent);
+	elems = layout(g, dim, n, true, broadcast, v->stride);
+	v->tensor = readable(g, dtype, elems);
+	room = g->k->tensor[v->tensor].elems - elems;
+	v->offset = room ? below(g, (uint32_t)(room < 1000 ? room : 1000) + 1) : 0;
+	reverse(g, v, dim, n);
+}
+
+static void write_view(struct gen *g, struct kir_view *v, enum npu_dtype dtype,
+		       const uint32_t *dim, unsigned int n)
+{
+	uint64_t elems;
+
+	memset(v, 0, sizeof(*v));
+	elems = layout(g, dim, n, false, NULL, v->stride);
+	v->tensor = add_tensor(g, chance(g, 60) ? KIR_OUTPUT : KIR_TEMP, dtype, elems);
+	reverse(g, v, dim, n);
+}
+
+static void publish(struct gen *g, const struct kir_view *v)
+{
+	if (g->pools < POOL)
+		g->pool[g->pools++] = v->tensor;
+}
+
+/* ---- micro-programs ---- */
+
+static const uint8_t float_uops[] = {
+	NPU_UOP_FADD, NPU_UOP_FSUB, NPU_UOP_FMUL, NPU_UOP_FMA, NPU_UOP_FMIN, NPU_UOP_FMAX,
+	NPU_UOP_FABS, NPU_UOP_FNEG, NPU_UOP_FRINT, NPU_UOP_FFLOOR, NPU_UOP_MOV,
+};
+static const uint8_t int_uops[] = {
+	NPU_UOP_IADD, NPU_UOP_ISUB, NPU_UOP_IMUL, NPU_UOP_IAND, NPU_UOP_IOR, NPU_UOP_IXOR,
+	NPU_UOP_IMIN, NPU_UOP_IMAX, NPU_UOP_ILT, NPU_UOP_IEQ, NPU_UOP_SEL, NPU_UOP_IDIV,
+};
+
+struct program {
+	struct kir_map *m;
+	bool floats;
+	unsigned int regs;
+};
+
+static void add_uop(struct program *p, unsigned int op, unsigned int dst, unsigned int a,
+		    unsigned int b, unsigned int c)
+{
+	p->m->uop[p->m->uops++] = NPU_UOP_WORD(op, dst, a, b, c);
+}
+
+static unsigned int source(struct gen *g, const struct program *p)
+{
+	if (p->m->consts && chance(g, 20))
+		return NPU_UOP_CONST + below(g, p->m->consts);
+	return below(g, p->regs);
+}
+
+/* Loads of all inputs, some arithmetic, stores of all outputs. */
+static void add_program(struct gen *g, struct program *p, bool iota)
+{
+	struct kir_map *m = p->m;
+	unsigned int steps = below(g, 8);
+
+	m->consts = below(g, 4);
+	for (unsigned int i = 0; i < m->consts; i++) {
+		float f = (float)(int32_t)gen_bits(&g->state) * 0x1p-30f;
+
+		memcpy(&m->konst[i], &f, sizeof(f));
+		if (!p->floats)
+			m->konst[i] = gen_bits(&g->state) >> below(g, 32);
+	}
+	for (unsigned int i = 0; i < m->operands; i++)
+		if (!m->operand[i].write)
+			add_uop(p, NPU_UOP_LD, p->regs++, i, 0, 0);
+	if (iota) {
+		add_uop(p, NPU_UOP_IOTA, p->regs, 0, 0, 0);
+		if (p->floats)
+			add_uop(p, NPU_UOP_I2F, p->regs, p->regs, 0, 0);
+		p->regs++;
+	}
+	for (unsigned int i = 0; i < steps; i++) {
+		unsigned int op = p->floats ? float_uops[below(g, sizeof(float_uops))] :
+			int_uops[below(g, sizeof(int_uops))];
+		unsigned int n = npu_uop_sources(op), dst = below(g, p->regs + 1);
+
+		add_uop(p, op, dst, source(g, p), n > 1 ? source(g, p) : 0,
+			n > 2 ? source(g, p) : 0);
+		if (dst == p->regs)
+			p->regs++;
+	}
+	for (unsigned int i = 0; i < m->operands; i++)
+		if (m->operand[i].write)
+			add_uop(p, NPU_UOP_ST, i, chance(g, 50) ? p->regs - 1 : source(g, p), 0, 0);
+}
+
+static void add_operands(struct gen *g, struct kir_map *m, enum npu_dtype dtype,
+			 unsigned int inputs, unsigned int outputs)
+{
+	for (unsigned int i = 0; i < inputs; i++)
+		read_view(g, &m->operand[m->operands++].view, dtype, m->dim, m->ndim,
+			  chance(g, 30) ? 40 : 0);
+	for (unsigned int i = 0; i < outputs; i++) {
+		struct kir_operand *o = &m->operand[m->operands++];
+
+		o->write = true;
+		write_view(g, &o->view, dtype, m->dim, m->ndim);
+	}
+}
+
+static void publish_map(struct gen *g, const struct kir_map *m)
+{
+	for (unsigned int i = 0; i < m->operands; i++)
+		if (m->operand[i].write)
+			publish(g, &m->operand[i].view);
+}
+
+static void epilogue(struct gen *g, struct kir_map *m, const uint32_t dim[4], unsigned int groups)
+{
+	struct program p = { .m = m, .floats = true };
+
+	m->ndim = 4;
+	memcpy(m->dim, dim, 4 * sizeof(*dim));
+	for (unsigned int i = 0; i < groups; i++) {
+		struct kir_operand *o = &m->operand[m->operands++];
+
+		o->acc = true;
+		o->acc_group = i;
+		o->view.tensor = KIR_NO_TENSOR;
+	}
+	add_operands(g, m, NPU_F32, chance(g, 40) ? below(g, 3) : 0, chance(g, 15) ? 2 : 1);
+	add_program(g, &p, false);
+}
+
+/* ---- operations ---- */
+
+static void vector_view(struct gen *g, struct kir_view *v, uint32_t n)
+{
+	if (chance(g, 50))
+		read_view(g, v, NPU_F32, &n, 1, 10);
+	else
+		*v = (struct kir_view){ .tensor = KIR_NO_TENSOR };
+}
+
+static void gen_map(struct gen *g)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_MAP, 0);
+	struct kir_map *m = &op->map;
+	struct program p = { .m = m, .floats = chance(g, 70) };
+
+	m->ndim = range(g, 1, KIR_DIMS);
+	sizes(g, m->dim, m->ndim, g->elems);
+	add_operands(g, m, p.floats ? NPU_F32 : NPU_I32, range(g, 1, 3), range(g, 1, 2));
+	/* Now and then in place: read what is written. */
+	if (g->pools && chance(g, 20)) {
+		struct kir_operand *o = &m->operand[m->operands - 1];
+		uint32_t tensor = g->pool[g->pools - 1];
+
+		if (g->k->tensor[tensor].kind == KIR_TEMP &&
+		    g->k->tensor[tensor].elems == g->k->tensor[o->view.tensor].elems &&
+		    g->k->tensor[tensor].dtype == g->k->tensor[o->view.tensor].dtype &&
+		    m->operand[0].view.tensor != tensor && m->operand[1].view.tensor != tensor &&
+		    m->operand[2].view.tensor != tensor) {
+			g->k->tensor[o->view.tensor].kind = KIR_TEMP;
+			o->view.tensor = tensor;
+			m->operand[m->operands] = *o;
+			m->operand[m->operands++].write = false;
+		}
+	}
+	add_program(g, &p, chance(g, 15));
+	publish_map(g, m);
+}
+
+static void gen_matmul(struct gen *g)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_MATMUL, 0);
+	struct kir_matmul *m = &op->matmul;
+	uint32_t dim[5], columns;
+
+	sizes(g, dim, 5, (uint64_t)g->elems * 16);
+	m->b0 = dim[0] < 5 ? dim[0] : 1;
+	m->b1 = dim[1] < 9 ? dim[1] : 1;
+	m->m = dim[2];
+	columns = dim[3];
+	m->k = dim[4];
+	m->groups = chance(g, 70) ? 1 : range(g, 2, 4);
+	m->n = columns * m->groups;
+	read_view(g, &m->a, NPU_F32, (uint32_t[]){ m->b0, m->b1, m->m, m->k }, 4, 10);
+	read_view(g, &m->b, NPU_F32, (uint32_t[]){ m->b0, m->b1, m->k, m->n }, 4, 10);
+	vector_view(g, &m->bias, m->n);
+	epilogue(g, &m->epilogue, (uint32_t[]){ m->b0, m->b1, m->m, columns }, m->groups);
+	publish_map(g, &m->epilogue);
+}
+
+static void gen_axis(struct gen *g, uint32_t kernel, uint32_t *in, uint32_t *out,
+		     uint32_t *stride, uint32_t *dil, int32_t *pad, uint32_t up)
+{
+	uint64_t seen, reach;
+
+	*stride = chance(g, 60) ? 1 : range(g, 1, 4);
+	*dil = chance(g, 70) ? 1 : range(g, 1, 3);
+	*in = size(g, chance(g, 20) ? 80 : 24);
+	*pad = chance(g, 50) ? 0 : (int32_t)below(g, 2 * kernel) - 1;
+	seen = ((uint64_t)*in - 1) * up + 1 + (uint64_t)(*pad > 0 ? *pad : 0) + below(g, 2);
+	reach = (uint64_t)(kernel - 1) * *dil + 1;
+	*out = seen < reach ? 1 : (uint32_t)((seen - reach) / *stride + 1);
+}
+
+static void gen_window(struct gen *g, struct kir_window *w, uint32_t max_kernel, uint32_t max_up)
+{
+	w->kh = range(g, 1, max_kernel);
+	w->kw = chance(g, 70) ? w->kh : range(g, 1, max_kernel);
+	w->up_h = range(g, 1, max_up);
+	w->up_w = range(g, 1, max_up);
+	gen_axis(g, w->kh, &w->h, &w->oh, &w->stride_h, &w->dil_h, &w->pad_top, w->up_h);
+	gen_axis(g, w->kw, &w->w, &w->ow, &w->stride_w, &w->dil_w, &w->pad_left, w->up_w);
+}
+
+static void gen_conv(struct gen *g)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_CONV, 0);
+	struct kir_conv *c = &op->conv;
+	struct kir_window *w = &c->win;
+	uint64_t macs = (uint64_t)g->elems * 16, outs;
+	uint32_t c_group, k_group, dim[4];
+
+	gen_window(g, w, chance(g, 20) ? 7 : 3, chance(g, 15) ? 3 : 1);
+	outs = (uint64_t)w->oh * w->ow * w->kh * w->kw;
+	c_group = size(g, macs / outs < 2 ? 1 : macs / outs < 200 ? (uint32_t)(macs / outs) : 200);
+	macs /= outs * c_group;
+	k_group = macs < 2 ? 1 : size(g, macs < 150 ? (uint32_t)macs : 150);
+	macs /= k_group;
+	c->groups = macs < 2 || chance(g, 60) ? 1 : range(g, 1, macs < 6 ? (uint32_t)macs : 6);
+	if (chance(g, 15)) {
+		c->groups = c_group;
+		c_group = 1;
+		k_group = chance(g, 80) ? 1 : 2;
+	}
+	macs /= c->groups;
+	w->n = macs < 2 ? 1 : range(g, 1, macs < 4 ? (uint32_t)macs : 4);
+	w->c = c_group * c->groups;
+	w->k = k_group * c->groups;
+	memcpy(dim, (uint32_t[]){ w->k, c_group, w->kh, w->kw }, sizeof(dim));
+	read_view(g, &c->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
+	memset(&c->weights, 0, sizeof(c->weights));
+	c->weights.tensor = add_tensor(g, KIR_CONST, NPU_F32,
+				       layout(g, dim, 4, false, NULL, c->weights.stride));
+	vector_view(g, &c->bias, w->k);
+	epilogue(g, &c->epilogue, (uint32_t[]){ w->n, w->oh, w->ow, w->k }, 1);
+	publish_map(g, &c->epilogue);
+}
+
+static void gen_pool(struct gen *g)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_POOL, 0);
+	struct kir_pool *p = &op->pool;
+	struct kir_window *w = &p->win;
+	uint64_t left = g->elems;
+
+	gen_window(g, w, 4, 1);
+	left /= (uint64_t)w->oh * w->ow * w->kh * w->kw;
+	w->c = left < 2 ? 1 : size(g, left < 200 ? (uint32_t)left : 200);
+	left /= w->c;
+	w->n = left < 2 ? 1 : range(g, 1, left < 5 ? (uint32_t)left : 5);
+	w->k = w->c;
+	p->average = chance(g, 50);
+	p->count_pad = p->average && chance(g, 50);
+	read_view(g, &p->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
+	write_view(g, &p->out, NPU_F32, (uint32_t[]){ w->n, w->oh, w->ow, w->c }, 4);
+	publish(g, &p->out);
+}
+
+static void gen_reduce(struct gen *g)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_REDUCE, 0);
+	struct kir_reduce *r = &op->reduce;
+	enum npu_dtype dtype = chance(g, 75) ? NPU_F32 : NPU_I32;
+	uint32_t kept[KIR_DIMS];
+
+	r->rop = below(g, NPU_ROP_ARGMIN + 1);
+	r->ndim = range(g, 1, 4);
+	sizes(g, r->dim, r->ndim, g->elems);
+	r->axes = range(g, 1, (1u << r->ndim) - 1);
+	read_view(g, &r->in, dtype, r->dim, r->ndim, 5);
+	for (unsigned int i = 0; i < r->ndim; i++)
+		kept[i] = r->axes >> i & 1 ? 1 : r->dim[i];
+	write_view(g, &r->out, r->rop >= NPU_ROP_ARGMAX ? NPU_I32 : dtype, kept, r->ndim);
+	for (unsigned int i = 0; i < r->ndim; i++)
+		if (r->axes >> i & 1)
+			r->out.stride[i] = 0;
+	publish(g, &r->out);
+}
+
+/* A copy, or two that write the two halves of a dimension. */
+static void gen_copy(struct gen *g)
+{
+	enum npu_dtype dtype = chance(g, 75) ? NPU_F32 : NPU_I32;
+	unsigned int ndim = range(g, 1, KIR_DIMS), axis;
+	uint32_t dim[KIR_DIMS], done = 0;
+	struct kir_view out;
+
+	sizes(g, dim, ndim, g->elems);
+	write_view(g, &out, dtype, dim, ndim);
+	axis = below(g, ndim);
+	while (done < dim[axis]) {
+		struct kir_op *op = kir_add_op(g->k, KIR_COPY, 0);
+		struct kir_copy *c = &op->copy;
+		uint32_t left = dim[axis] - done;
+
+		c->ndim = ndim;
+		memcpy(c->dim, dim, sizeof(dim));
+		c->dim[axis] = chance(g, 50) ? left : range(g, 1, left);
+		c->out = out;
+		c->out.offset += done * out.stride[axis];
+		c->value = gen_bits(&g->state);
+		c->in.tensor = KIR_NO_TENSOR;
+		if (chance(g, 85))
+			read_view(g, &c->in, dtype, c->dim, ndim, chance(g, 20) ? 40 : 0);
+		done += c->dim[axis];
+	}
+	publish(g, &out);
+}
+
+struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
+{
+	struct gen g = { .state = seed * 0x9e3779b97f4a7c15ull, .elems = elems };
+	unsigned int ops;
+
+	g.k = kir_create(arena, "sweep");
+	if (!g.k || kir_add_node(g.k, "node", "Op") < 0)
+		abort();
+	gen_bits(&g.state);
+	ops = chance(&g, 50) ? 1 : range(&g, 2, 4);
+	for (unsigned int i = 0; i < ops; i++) {
+		static void (*const gen[])(struct gen *) = {
+			gen_map, gen_matmul, gen_conv, gen_pool, gen_reduce, gen_copy,
+			gen_map, gen_matmul, gen_conv,
+		};
+
+		gen[below(&g, sizeof(gen) / sizeof(gen[0]))](&g);
+	}
+	return g.k;
+}
