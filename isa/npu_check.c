@@ -58,7 +58,8 @@ static enum npu_fault_code check_length(struct check *ck, size_t avail_bytes)
 		return refuse(ck, NPU_FAULT_RESERVED, "lines",
 			      "must be the exact length of the instruction");
 	if (lines * NPU_LINE_BYTES > avail_bytes)
-		return refuse(ck, NPU_FAULT_CMD_END, "lines", "the stream ends inside the descriptor");
+		return refuse(ck, NPU_FAULT_CMD_END, "lines",
+			      "the stream ends inside the descriptor");
 	return NPU_FAULT_NONE;
 }
 
@@ -114,6 +115,7 @@ static enum npu_fault_code check_ports(struct check *ck, const char *field,
 
 /* ---- Building blocks ---- */
 
+/* Types of memory alone need CAST, which check_dma() sees to. */
 static enum npu_fault_code check_dtype(struct check *ck, const char *field, unsigned int dtype,
 				       unsigned int types)
 {
@@ -127,8 +129,6 @@ static enum npu_fault_code check_dtype(struct check *ck, const char *field, unsi
 		cap = NPU_CAP_INT8;
 	else if (dtype == NPU_BF16)
 		cap = NPU_CAP_BF16;
-	else if (!(T_WORD & 1u << dtype))
-		cap = NPU_CAP_CAST;
 	if (lacks(ck, cap))
 		return refuse(ck, NPU_FAULT_UNSUPPORTED, field,
 			      "the device lacks the capability of the element type");
@@ -152,8 +152,6 @@ static enum npu_fault_code check_ref(struct check *ck, const char *field,
 		return code;
 	if (ref->reg >= NPU_REGS && ref->reg != NPU_REG_NONE)
 		return refuse(ck, NPU_FAULT_OPERAND, field, "register must be 0 .. 31 or 0xff");
-	if (ref->reg == NPU_REG_NONE && ref->addr % npu_dtype_bytes(ref->dtype))
-		return refuse(ck, NPU_FAULT_ALIGN, field, "address not a multiple of the element size");
 	return NPU_FAULT_NONE;
 }
 
@@ -263,7 +261,8 @@ static enum npu_fault_code check_endl(struct check *ck, const struct npu_desc_en
 {
 	for (unsigned int i = 0; i < NPU_LOOP_STEPS; i++) {
 		if (d->step[i].reg == NPU_REG_NONE && d->step[i].step)
-			return refuse(ck, NPU_FAULT_RESERVED, "step", "must be 0 in an unused entry");
+			return refuse(ck, NPU_FAULT_RESERVED, "step",
+				      "must be 0 in an unused entry");
 		if (d->step[i].reg >= NPU_REGS && d->step[i].reg != NPU_REG_NONE)
 			return refuse(ck, NPU_FAULT_OPERAND, "step",
 				      "register must be 0 .. 31 or 0xff");
@@ -383,7 +382,8 @@ static enum npu_fault_code check_source(struct check *ck, const struct npu_desc_
 	if (source >= NPU_UOP_CONST + (unsigned int)d->consts)
 		return refuse(ck, NPU_FAULT_OPERAND, "uop", "constant that the descriptor lacks");
 	if (source < NPU_UOP_CONST && !(written & 1u << source))
-		return refuse(ck, NPU_FAULT_OPERAND, "uop", "register is read before it is written");
+		return refuse(ck, NPU_FAULT_OPERAND, "uop",
+			      "register is read before it is written");
 	return NPU_FAULT_NONE;
 }
 
@@ -407,7 +407,8 @@ static enum npu_fault_code check_uop(struct check *ck, const struct npu_desc_map
 
 		if (i >= npu_uop_sources(op)) {
 			if (source[i])
-				return refuse(ck, NPU_FAULT_RESERVED, "uop", "unused source must be 0");
+				return refuse(ck, NPU_FAULT_RESERVED, "uop",
+					      "unused source must be 0");
 		} else if (op == NPU_UOP_LD) {
 			view = source[i];
 		} else {
@@ -486,7 +487,7 @@ static enum npu_fault_code check_pool(struct check *ck, const struct npu_desc_po
 		return refuse(ck, NPU_FAULT_OPERAND, "up_h, up_w", "must be 1");
 	if (ck->hdr->flags & NPU_F_POOL_COUNT_PAD && !average)
 		return refuse(ck, NPU_FAULT_OPERAND, "flags", "COUNT_PAD needs AVERAGE");
-	if (average && (index || !pool))
+	if (average && index)
 		return refuse(ck, NPU_FAULT_OPERAND, "flags", "an average has no positions");
 	if (!pool && !index)
 		return refuse(ck, NPU_FAULT_OPERAND, "flags", "UNPOOL needs POOL_INDEX");

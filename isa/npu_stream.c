@@ -60,7 +60,8 @@ static enum npu_fault_code walk_descriptors(struct stream *st, const struct npu_
 		switch (desc_at(st, at)->opcode) {
 		case NPU_OP_LOOP:
 			if (++depth > NPU_LOOP_LEVELS)
-				return refuse(st, NPU_FAULT_LOOP, "opcode", "more than 4 loop levels");
+				return refuse(st, NPU_FAULT_LOOP, "opcode",
+					      "more than 4 loop levels");
 			break;
 		case NPU_OP_ENDL:
 			if (!depth--)
@@ -82,7 +83,8 @@ static enum npu_fault_code check_tail(struct stream *st, size_t bytes)
 	for (size_t i = after(st, st->end_bytes); i < bytes; i++) {
 		st->at_bytes = i / NPU_LINE_BYTES * NPU_LINE_BYTES;
 		if (st->cmds[i])
-			return refuse(st, NPU_FAULT_RESERVED, "reserved", "bytes after END must be 0");
+			return refuse(st, NPU_FAULT_RESERVED, "reserved",
+				      "bytes after END must be 0");
 	}
 	return NPU_FAULT_NONE;
 }
