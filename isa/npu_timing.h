@@ -3,7 +3,8 @@
  * The cycle model, HW 11: for how many cycles a descriptor keeps its engine
  * busy. The device counts with these formulas and the compiler plans with
  * them. Pure, no allocation; descriptors must have passed npu_check_desc().
- * Results saturate at UINT64_MAX.
+ * Products and sums saturate at UINT64_MAX, also before they are divided: only
+ * a POOL of more than 10^17 cycles comes near.
  */
 #ifndef NPU_TIMING_H
 #define NPU_TIMING_H
@@ -296,8 +297,7 @@ static inline uint64_t npu_dma_array_bytes(const struct npu_desc_dma *d)
 	for (unsigned int i = 5; i-- > 0;) {
 		if (d->dim[i] == 1)
 			continue;
-		dense = dense && d->mem.stride_bytes[i] > 0 &&
-			(uint64_t)d->mem.stride_bytes[i] == run_bytes;
+		dense = dense && (uint64_t)d->mem.stride_bytes[i] == run_bytes;
 		if (dense)
 			run_bytes *= d->dim[i];
 		else
