@@ -18,13 +18,13 @@
  * @line: its number
  * @error: where to tell
  * @error_at: the token that was refused
- * @desc: descriptor so far; the parts of a MAP that follow the views are apart
  * @seen: bit per row of the field table
  * @seen_ports: bit 0 tag, 1 wait, 2 signal
  * @uops: micro-ops so far
  * @consts: constants so far
  * @uop: micro-ops
  * @constant: constants
+ * @desc: descriptor so far, without the micro-ops and constants of a MAP
  */
 struct asm_state {
 	const char *at;
@@ -32,17 +32,17 @@ struct asm_state {
 	unsigned int line;
 	struct npu_asm_error *error;
 	const char *error_at;
-	union {
-		uint8_t byte[NPU_DESC_BYTES_MAX];
-		struct npu_desc_hdr hdr;
-		struct npu_desc_map map;
-	} desc;
 	uint32_t seen;
 	uint32_t seen_ports;
 	unsigned int uops;
 	unsigned int consts;
 	uint32_t uop[NPU_MAP_UOPS];
 	uint32_t constant[NPU_MAP_CONSTS];
+	union {
+		uint8_t byte[NPU_DESC_BYTES_MAX];
+		struct npu_desc_hdr hdr;
+		struct npu_desc_map map;
+	} desc;
 };
 
 /* A name or number in the text. */
@@ -162,6 +162,15 @@ static int expect_comma(struct asm_state *s)
 	return err;
 }
 
+/* 16 and more: no digit */
+static unsigned int digit_of(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return at ? (unsigned int)(at - digits) : 16;
+}
+
 static int parse_number(struct asm_state *s, int64_t min, int64_t max, int64_t *value)
 {
 	struct token tok = here(s);
@@ -177,15 +186,9 @@ static int parse_number(struct asm_state *s, int64_t min, int64_t max, int64_t *
 		base = 16;
 		s->at += 2;
 	}
-	for (first = s->at; isxdigit((unsigned char)*s->at); s->at++) {
-		unsigned int c = (unsigned char)*s->at;
-		unsigned int digit = isdigit((int)c) ? c - '0' : (unsigned int)tolower((int)c) - 'a' + 10;
-
-		if (digit >= base)
-			break;
+	for (first = s->at; digit_of(*s->at) < base; s->at++)
 		fits = fits && !__builtin_mul_overflow(magnitude, base, &magnitude) &&
-			!__builtin_add_overflow(magnitude, digit, &magnitude);
-	}
+			!__builtin_add_overflow(magnitude, digit_of(*s->at), &magnitude);
 	if (s->at == first || is_name(*s->at))
 		return fail(s, tok, "number expected");
 	fits = fits && magnitude <= (uint64_t)INT64_MAX + negative;
@@ -733,18 +736,13 @@ static int parse_raw(struct asm_state *s)
 	if (!more(s))
 		return fail(s, here(s), "digits expected");
 	tok = take_name(s);
-	for (size_t i = 0; i < tok.length; i++) {
-		unsigned int c = (unsigned char)tok.at[i];
-		unsigned int digit = isdigit((int)c) ? c - '0' :
-			(unsigned int)tolower((int)c) - 'a' + 10;
-
-		if (!isxdigit((int)c) || tok.length != 2 * NPU_LINE_BYTES)
-			break;
-		s->desc.byte[i / 2] = (uint8_t)(s->desc.byte[i / 2] << 4 | digit);
-		if (i + 1 == tok.length)
-			return more(s) ? fail(s, here(s), "end of line expected") : 0;
-	}
-	return fail(s, tok, "%u hexadecimal digits expected", 2 * NPU_LINE_BYTES);
+	if (tok.length != 2 * NPU_LINE_BYTES ||
+	    strspn(tok.at, "0123456789abcdefABCDEF") != tok.length)
+		return fail(s, tok, "%u hexadecimal digits expected", 2 * NPU_LINE_BYTES);
+	for (size_t i = 0; i < NPU_LINE_BYTES; i++)
+		s->desc.byte[i] = (uint8_t)(digit_of(tok.at[2 * i]) * 16 +
+					    digit_of(tok.at[2 * i + 1]));
+	return more(s) ? fail(s, here(s), "end of line expected") : 0;
 }
 
 /* Descriptor of the statement at the scanner, and its bytes in whole lines. */

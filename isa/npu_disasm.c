@@ -83,21 +83,19 @@ static bool field_has_text(const struct npu_field *f, const uint8_t *at)
 	}
 }
 
-static bool uop_has_text(const struct npu_desc_map *d, uint32_t word)
+static bool uop_has_text(uint32_t word)
 {
 	const unsigned int op = NPU_UOP_OP(word);
 	const unsigned int source[3] = { NPU_UOP_A(word), NPU_UOP_B(word), NPU_UOP_C(word) };
 
 	if (!npu_uop_name(op) || word >> 31)
 		return false;
-	if (op == NPU_UOP_ST && NPU_UOP_DST(word) >= d->operands)
+	if (op == NPU_UOP_ST && NPU_UOP_DST(word) >= NPU_MAP_OPERANDS)
 		return false;
 	for (unsigned int i = 0; i < 3; i++) {
 		if (i >= npu_uop_sources(op) && source[i])
 			return false;
-		if (op == NPU_UOP_LD && i == 0 && source[i] >= d->operands)
-			return false;
-		if (op != NPU_UOP_LD && source[i] >= NPU_UOP_CONST + (unsigned int)d->consts)
+		if (op == NPU_UOP_LD && source[i] >= NPU_MAP_OPERANDS)
 			return false;
 	}
 	return true;
@@ -112,7 +110,7 @@ static bool map_has_text(const struct npu_desc_map *d)
 			return false;
 	}
 	for (unsigned int i = 0; i < d->uops; i++) {
-		if (!uop_has_text(d, uop[i]))
+		if (!uop_has_text(uop[i]))
 			return false;
 	}
 	return true;
