@@ -53,7 +53,7 @@ static void test_legal(void **state)
 
 	(void)state;
 	gen_init(&g, seed);
-	for (unsigned int i = 0; i < 50000; i++) {
+	for (unsigned int i = 0; i < 15000; i++) {
 		union gen_any d;
 		size_t bytes = gen_desc(&g, gen_opcode(&g), &d);
 		char text[NPU_DISASM_BYTES_MAX];
@@ -71,7 +71,7 @@ static void test_any_bytes(void **state)
 
 	(void)state;
 	gen_init(&g, seed);
-	for (unsigned int i = 0; i < 50000; i++) {
+	for (unsigned int i = 0; i < 15000; i++) {
 		union gen_any d;
 		size_t bytes = gen_desc(&g, gen_opcode(&g), &d);
 
@@ -134,7 +134,8 @@ static void test_conv_text(void **state)
 static void test_map_text(void **state)
 {
 	static const char text[] =
-		"MAP dim=(1,2,3,4) v0=acc[0]:f32 stride=(0,0,0,1) v1=spm[0]:i32 stride=(12,-4,0,1)\n"
+		"MAP dim=(1,2,3,4) v0=acc[0]:f32 stride=(0,0,0,1)\n"
+		" v1=spm[0]:i32 stride=(12,-4,0,1)\n"
 		" k0=0x3f800000 k1=7\n"
 		" ld m0, v0\n"
 		" iota m31\n"
@@ -291,7 +292,7 @@ static void test_broken_text(void **state)
 
 	(void)state;
 	gen_init(&g, seed);
-	for (unsigned int i = 0; i < 50000; i++) {
+	for (unsigned int i = 0; i < 15000; i++) {
 		static const char odd[] = " \n\t#.,=()[]:+-0x9fmrvks\x80";
 		union gen_any d, out;
 		size_t bytes = gen_desc(&g, gen_opcode(&g), &d), used;
