@@ -4,7 +4,7 @@
 #include "npu_check.h"
 #include "npu_fields.h"
 
-/* Sets of enum npu_dtype and enum npu_space, as bits. */
+/* Sets of enum npu_dtype and enum npu_mem_space, as bits. */
 #define T(dtype)	(1u << NPU_##dtype)
 #define T_WORD		(T(F32) | T(I32))
 #define T_BYTE		(T(I8) | T(U8))

@@ -39,7 +39,7 @@ struct npu_diag {
 
 /**
  * struct npu_access - one range of bytes that a descriptor reads or writes
- * @space: enum npu_space
+ * @space: enum npu_mem_space
  * @write: the range is written (an accumulating operand has two entries)
  * @elem_bytes: size of an element
  * @contiguous: every byte of the range is accessed

@@ -66,7 +66,7 @@ static inline unsigned int npu_dtype_bytes(unsigned int dtype)
 	return dtype < NPU_DTYPES ? bytes[dtype] : 0;
 }
 
-enum npu_space {
+enum npu_mem_space {
 	NPU_SPACE_SPM = 0,	/* scratchpad, byte addressed */
 	NPU_SPACE_ACC = 1,	/* accumulators, byte addressed, 32-bit elements only */
 	NPU_SPACE_MEM = 2,	/* guest memory; never in a struct npu_ref */
@@ -123,7 +123,7 @@ struct npu_desc_hdr {
 /**
  * struct npu_ref - address of an operand in SPM or ACC
  * @addr: byte offset in the space, a multiple of the element size
- * @space: enum npu_space, SPM or ACC
+ * @space: enum npu_mem_space, SPM or ACC
  * @dtype: enum npu_dtype
  * @reg: CP register whose low 32 bits are added to addr, or NPU_REG_NONE
  * @rsvd: must be 0
