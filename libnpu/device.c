@@ -11,11 +11,15 @@ struct npu_device *npu_device_open(const char *spec)
 
 	if (!spec || !*spec)
 		dev = npu_drm_open(NULL);
+	else if (!strcmp(spec, "sim"))
+		dev = npu_sim_open("");
+	else if (!strncmp(spec, "sim,", 4))
+		dev = npu_sim_open(spec + 4);
 	else if (strchr(spec, '/'))
 		dev = npu_drm_open(spec);
 	else
-		return npu_fail_null(-EINVAL, "device \"%s\": not a path such as "
-				     "/dev/accel/accel0", spec);
+		return npu_fail_null(-EINVAL, "device \"%s\": neither a path such as "
+				     "/dev/accel/accel0 nor \"sim\"", spec);
 	if (!dev)
 		return NULL;
 	snprintf(dev->info.name, sizeof(dev->info.name),

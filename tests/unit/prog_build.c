@@ -266,6 +266,22 @@ void pb_end(struct prog_build *pb)
 	append_ctrl(pb, NPU_OP_END, -1);
 }
 
+void pb_loop(struct prog_build *pb, uint32_t count)
+{
+	struct npu_desc_loop d = { .hdr = { .opcode = NPU_OP_LOOP }, .count = count };
+
+	pb_desc(pb, &d, sizeof(d));
+}
+
+void pb_endl(struct prog_build *pb)
+{
+	struct npu_desc_endl d = { .hdr = { .opcode = NPU_OP_ENDL } };
+
+	for (unsigned int i = 0; i < NPU_LOOP_STEPS; i++)
+		d.step[i].reg = NPU_REG_NONE;
+	pb_desc(pb, &d, sizeof(d));
+}
+
 static void free_build(struct prog_build *pb)
 {
 	free(pb->cmds.data);
@@ -350,6 +366,21 @@ void *pb_affine_program(uint32_t n, float scale, float offset, int consts, size_
 		append_add(pb, spm_y, spm_y, spm_c, n, -1, 1);
 	}
 	pb_store(pb, NPU_PROG_REG_FIRST_IO + 1, 0, spm_y, n, 1);
+	pb_end(pb);
+	return pb_finish(pb, bytes);
+}
+
+void *pb_copy_program(uint32_t n, size_t *bytes)
+{
+	struct prog_build *pb = pb_create("copy");
+	const int64_t dim[] = { n };
+
+	pb_tensor(pb, NPU_PROG_INPUT, "x", NPU_F32, NPU_PROG_REG_FIRST_IO, 0, 1, dim);
+	pb_tensor(pb, NPU_PROG_OUTPUT, "y", NPU_F32, NPU_PROG_REG_FIRST_IO + 1, 0, 1, dim);
+	pb_header(pb)->spm_bytes = n * 4;
+	pb_set_tag(pb, pb_node(pb, "copy", "Identity"));
+	pb_load(pb, NPU_PROG_REG_FIRST_IO, 0, 0, n, 0);
+	pb_store(pb, NPU_PROG_REG_FIRST_IO + 1, 0, 0, n, 0);
 	pb_end(pb);
 	return pb_finish(pb, bytes);
 }

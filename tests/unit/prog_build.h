@@ -39,6 +39,9 @@ void pb_fill(struct prog_build *pb, uint32_t spm, uint32_t elems, uint32_t value
 /* out = in * scale + offset */
 void pb_affine(struct prog_build *pb, uint32_t spm_in, uint32_t spm_out, uint32_t elems,
 	       float scale, float offset, int wait, int signal);
+/* Repeat what is between the two. */
+void pb_loop(struct prog_build *pb, uint32_t count);
+void pb_endl(struct prog_build *pb);
 /* Wait for a signal that never comes. */
 void pb_hang(struct prog_build *pb);
 void pb_end(struct prog_build *pb);
@@ -51,5 +54,8 @@ void pb_set_tag(struct prog_build *pb, uint32_t tag);
  * and with @consts also y += c, where c are n constants 0.5 * i.
  */
 void *pb_affine_program(uint32_t n, float scale, float offset, int consts, size_t *bytes);
+
+/* A program that copies "x" to "y", F32 [n]. */
+void *pb_copy_program(uint32_t n, size_t *bytes);
 
 #endif
