@@ -110,12 +110,22 @@ struct npu_program {
 	char *path;
 };
 
+/**
+ * struct npu_model - a program, and which tensors go in and come out
+ * @dev: where it runs
+ * @prog: the program
+ * @owned: @prog is closed with the model
+ * @inputs: number of inputs
+ * @outputs: number of outputs
+ * @tensor: the inputs, then the outputs
+ */
 struct npu_model {
 	struct npu_device *dev;
 	struct npu_program *prog;
+	bool owned;
 	unsigned int inputs;
 	unsigned int outputs;
-	const struct npu_prog_tensor **tensor;	/* inputs, then outputs */
+	const struct npu_prog_tensor **tensor;
 };
 
 /* ---- error.c ---- */

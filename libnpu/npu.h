@@ -248,6 +248,8 @@ struct npu_tensor_info {
  * gives symbolic dimensions, see npu_graph_read_onnx(); NULL for none.
  */
 struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const char *bind);
+/* The same for a program that is open; it must stay open as long as the model. */
+struct npu_model *npu_model_from_program(struct npu_device *dev, struct npu_program *prog);
 /* Compile a graph for @dev. */
 struct npu_model *npu_model_from_graph(struct npu_device *dev, struct npu_graph *graph);
 void npu_model_close(struct npu_model *model);

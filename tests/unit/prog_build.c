@@ -212,7 +212,8 @@ static void append_map(struct prog_build *pb, uint32_t spm_in, uint32_t spm_out,
 	}
 	memcpy(&d.byte[at], uop, uops * 4);
 	at += uops * 4;
-	memcpy(&d.byte[at], constant, consts * 4);
+	if (consts)
+		memcpy(&d.byte[at], constant, consts * 4);
 	at += consts * 4;
 	set_port(&d.map.hdr.wait[0], wait[0]);
 	set_port(&d.map.hdr.wait[1], wait[1]);
