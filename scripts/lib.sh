@@ -33,16 +33,19 @@ as_root() {
 	fi
 }
 
+lock_fds=()
+
 # lock NAME: holds the cache's lock NAME until this script ends, with an empty
 # directory $scratch for what is not complete yet.
 lock() {
 	local fd
-	mkdir -p "$cache" || die "cannot create the cache $cache (NPU_CACHE names another place)"
+	mkdir -p "$cache" 2>/dev/null || die "cannot create the cache $cache (NPU_CACHE names another place)"
 	exec {fd}>"$cache/$1.lock"
 	flock -n "$fd" || {
 		note "waiting for another run that holds $cache/$1.lock"
 		flock "$fd"
 	}
+	lock_fds+=("$fd")
 	scratch=$cache/$1.tmp
 	rm -rf "$scratch"
 	mkdir "$scratch"
@@ -57,15 +60,17 @@ need_space() {
 		die "$1 has $free_mib MiB free, this step needs $2 MiB; free some or set NPU_CACHE"
 }
 
-# The last thing a log says, on one short line.
+# last_words LOG [CHARS]: the last thing a log says, on one short line.
 last_words() {
-	tail -c 400 "$1" 2>/dev/null | tr '\r' '\n' | grep -v '^ *$' | tail -n 1 | cut -c 1-70
+	tail -c 400 "$1" 2>/dev/null | tr '\r' '\n' | grep -v '^ *$' | tail -n 1 | cut -c 1-"${2:-70}"
 }
 
 # Reports on a log while the process PARENT lives: a moving line on a
 # terminal, else a line every 15 s.
 watch_log() {
-	local parent=$1 log=$2 start=$SECONDS last=$SECONDS
+	local parent=$1 log=$2 start=$SECONDS last=$SECONDS fd
+	# A lock ends with the script, not with this watcher's last sleep.
+	for fd in "${lock_fds[@]}"; do exec {fd}>&-; done
 	while sleep 1 && [ -d "/proc/$parent" ]; do
 		if [ -t 2 ]; then
 			printf '\r\033[K  %3d s  %s' $((SECONDS - start)) "$(last_words "$log")" >&2
@@ -98,8 +103,8 @@ slow() {
 	wait "$monitor" 2>/dev/null || true
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 	if [ "$rc" != 0 ]; then
-		tail -n 20 "$log" >&2
-		die "failed: $what (exit $rc); the whole log is $log"
+		tail -n 20 "$log" | sed 's/^/  /' >&2
+		die "failed: $what: $(last_words "$log" 200); exit $rc, all of it in $log"
 	fi
 	[ $((SECONDS - start)) -lt 5 ] || note "done in $((SECONDS - start)) s: $what"
 }
