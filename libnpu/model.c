@@ -57,6 +57,20 @@ struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const
 	return take_program(dev, npu_program_open(path));
 }
 
+struct npu_model *npu_model_from_graph(struct npu_device *dev, struct npu_graph *graph)
+{
+	struct npu_model *model;
+	void *image;
+	size_t bytes;
+	int ret = npu_graph_compile(graph, &dev->target, NULL, NULL, &image, &bytes);
+
+	if (ret)
+		return npu_fail_null(ret, "compile: %s", npu_graph_error(graph));
+	model = take_program(dev, npu_program_from_image(image, bytes));
+	free(image);
+	return model;
+}
+
 void npu_model_close(struct npu_model *model)
 {
 	if (!model)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* From a graph to a result: compiled for the device that is there. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libnpu_rig.h"
+#include "npu_graph.h"
+
+#define BATCH	9
+#define INPUTS	70
+#define UNITS	37
+
+static float weight(int i, int u)
+{
+	return (float)((i * 31 + u * 17) % 23 - 11) / 16;
+}
+
+static struct npu_graph *dense_graph(void)
+{
+	const int64_t x_dim[] = { BATCH, INPUTS };
+	const int64_t w_dim[] = { INPUTS, UNITS };
+	struct npu_graph *g = npu_graph_create("dense");
+	float w[INPUTS][UNITS];
+	int x;
+
+	assert_non_null(g);
+	for (int i = 0; i < INPUTS; i++)
+		for (int u = 0; u < UNITS; u++)
+			w[i][u] = weight(i, u);
+	x = npu_graph_input(g, "x", NPU_GRAPH_F32, 2, x_dim);
+	x = npu_graph_dense(g, x, npu_graph_const(g, "w", NPU_GRAPH_F32, 2, w_dim, w),
+			    NPU_TENSOR_NONE);
+	x = npu_graph_unary(g, NPU_UNARY_RELU, x, 0, 0);
+	assert_int_equal(npu_graph_output(g, "y", x), 0);
+	return g;
+}
+
+/* Sums of small multiples of 1/16 are exact, whatever their order. */
+static void check_dense(struct npu_device *dev)
+{
+	struct npu_graph *g = dense_graph();
+	struct npu_model *model = npu_model_from_graph(dev, g);
+	struct npu_session *s;
+	struct npu_counters c;
+	const float *y;
+	float *x;
+
+	npu_graph_destroy(g);
+	assert_some(model);
+	s = npu_session_create(model);
+	assert_some(s);
+	x = npu_session_map_input(s, 0);
+	y = npu_session_map_output(s, 0);
+	for (int i = 0; i < BATCH * INPUTS; i++)
+		x[i] = (float)(i % 13 - 6);
+	for (int run = 0; run < 2; run++) {
+		assert_ok(npu_session_run(s));
+		for (int n = 0; n < BATCH; n++) {
+			for (int u = 0; u < UNITS; u++) {
+				double sum = 0;
+
+				for (int i = 0; i < INPUTS; i++)
+					sum += (double)x[n * INPUTS + i] * weight(i, u);
+				assert_true(y[n * UNITS + u] == (sum > 0 ? sum : 0));
+			}
+		}
+	}
+	assert_ok(npu_session_get_counters(s, &c));
+	assert_int_equal(c.jobs, 2);
+	assert_int_equal(c.macs, 2 * BATCH * INPUTS * UNITS);
+	npu_session_destroy(s);
+	npu_model_close(model);
+}
+
+static void test_dense(void **state)
+{
+	struct npu_device *dev = rig_open();
+
+	(void)state;
+	check_dense(dev);
+	npu_device_close(dev);
+}
+
+static void test_small_device(void **state)
+{
+	struct npu_device *dev = npu_device_open("sim,array_rows=8,array_cols=8,spm_bytes=128K,"
+						 "acc_bytes=16K");
+
+	(void)state;
+	assert_some(dev);
+	check_dense(dev);
+	npu_device_close(dev);
+}
+
+static void test_bad_graph(void **state)
+{
+	struct npu_device *dev = rig_open();
+	struct npu_graph *g = npu_graph_create("bad");
+	const int64_t dim[] = { 2, 3 };
+	int a = npu_graph_input(g, "a", NPU_GRAPH_F32, 2, dim);
+
+	(void)state;
+	assert_true(npu_graph_output(g, "y", npu_graph_matmul(g, a, a)) < 0);
+	errno = 0;
+	assert_null(npu_model_from_graph(dev, g));
+	assert_true(errno);
+	assert_non_null(strstr(npu_error(), "compile: "));
+	assert_non_null(strstr(npu_error(), npu_graph_error(g)));
+	npu_graph_destroy(g);
+	npu_device_close(dev);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dense),
+		cmocka_unit_test(test_small_device),
+		cmocka_unit_test(test_bad_graph),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
