@@ -52,11 +52,17 @@ static void fx_raise(struct npu_core *core, uint32_t vectors)
 			core->ops.irq(core->opaque, v);
 }
 
-void npu_fx_flush(struct npu_core *core, struct npu_fx *fx)
+static void fx_print(struct npu_core *core, struct npu_fx *fx)
 {
-	fx_raise(core, fx->vectors);
 	if (fx->logged)
 		core->ops.log(core->opaque, fx->level, fx->text);
+	fx->logged = false;
+}
+
+void npu_fx_flush(struct npu_core *core, struct npu_fx *fx)
+{
+	fx_print(core, fx);
+	fx_raise(core, fx->vectors);
 	if (fx->tlb)
 		npu_tlb_try_service(core);
 	*fx = (struct npu_fx){ .vectors = 0 };
@@ -64,11 +70,10 @@ void npu_fx_flush(struct npu_core *core, struct npu_fx *fx)
 
 void npu_fx_flush_job(struct npu_core *core, struct npu_fx *fx)
 {
+	fx_print(core, fx);
 	pthread_mutex_lock(&core->bus_lock);
-	if (atomic_load(&core->generation) != fx->generation)
-		fx->vectors = 0;
-	fx_raise(core, fx->vectors);
+	if (atomic_load(&core->generation) == fx->generation)
+		fx_raise(core, fx->vectors);
 	npu_bus_leave(core);
-	fx->vectors = 0;
-	npu_fx_flush(core, fx);
+	*fx = (struct npu_fx){ .vectors = 0 };
 }
