@@ -79,6 +79,8 @@ static uint64_t on_now(void *opaque)
 {
 	struct core_bus *bus = opaque;
 
+	if (bus->on_now)
+		bus->on_now(bus);
 	return atomic_fetch_add(&bus->now_ns, 1000);
 }
 
@@ -86,6 +88,8 @@ static void on_log(void *opaque, enum npu_core_log level, const char *text)
 {
 	struct core_bus *bus = opaque;
 
+	if (bus->on_now)
+		bus->on_now(bus);
 	pthread_mutex_lock(&bus->lock);
 	if (level == NPU_CORE_LOG_GUEST_ERROR) {
 		bus->errors++;

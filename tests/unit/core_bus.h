@@ -38,6 +38,7 @@
  * @write_log: address and size of the newest writes, newest first
  * @on_read: called before each read, may be NULL
  * @on_write: called before each write, may be NULL
+ * @on_now: called when the clock is read or a line logged, may be NULL
  * @tail: per queue, what the doorbell was given
  * @ring: per queue
  * @ring_log2: per queue
@@ -68,6 +69,7 @@ struct core_bus {
 	struct { uint64_t addr; size_t bytes; } write_log[4];
 	void (*on_read)(struct core_bus *bus, uint64_t addr, size_t bytes);
 	void (*on_write)(struct core_bus *bus, uint64_t addr, size_t bytes);
+	void (*on_now)(struct core_bus *bus);
 	uint32_t tail[NPU_QUEUES];
 	uint64_t ring[NPU_QUEUES];
 	uint32_t ring_log2[NPU_QUEUES];
