@@ -29,6 +29,22 @@ static bool refused(const struct core_bus *bus, uint64_t addr, size_t bytes)
 	return false;
 }
 
+/* RAM is shared: whole words, as in page tables, are read at once. */
+static void read_ram(void *to, const uint8_t *from, size_t bytes)
+{
+	const _Atomic uint64_t *word = (const _Atomic uint64_t *)(const void *)from;
+
+	if ((uintptr_t)from % 8 || bytes % 8 || bytes > 64) {
+		memcpy(to, from, bytes);
+		return;
+	}
+	for (size_t i = 0; i < bytes / 8; i++) {
+		uint64_t value = atomic_load_explicit(&word[i], memory_order_relaxed);
+
+		memcpy((uint8_t *)to + i * 8, &value, 8);
+	}
+}
+
 static int on_read(void *opaque, uint64_t addr, void *buf, size_t bytes)
 {
 	struct core_bus *bus = opaque;
@@ -40,7 +56,7 @@ static int on_read(void *opaque, uint64_t addr, void *buf, size_t bytes)
 		atomic_fetch_add(&bus->oversize, 1);
 	if (refused(bus, addr, bytes))
 		return -EFAULT;
-	memcpy(buf, bus->ram + (addr - CORE_BUS_BASE), bytes);
+	read_ram(buf, bus->ram + (addr - CORE_BUS_BASE), bytes);
 	return 0;
 }
 
