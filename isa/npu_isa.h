@@ -104,7 +104,7 @@ struct npu_desc_hdr {
 /* Flags of every instruction */
 #define NPU_F_TRACE		(1u << 15)	/* write a trace record (CAP_TRACE) */
 #define NPU_F_SLICE		(1u << 14)	/* a time slice may end here (CAP_SLICE) */
-/* CONV, WGRAD, MATMUL */
+/* CONV, WGRAD (no BIAS), MATMUL */
 #define NPU_F_ACCUMULATE	(1u << 0)	/* start from the accumulators, not from 0 */
 #define NPU_F_BIAS		(1u << 1)	/* start from a vector; not with ACCUMULATE */
 /* CONV, WGRAD */
@@ -122,7 +122,7 @@ struct npu_desc_hdr {
 
 /**
  * struct npu_ref - address of an operand in SPM or ACC
- * @addr: byte offset in the space, a multiple of the element size
+ * @addr: byte offset in the space; with @reg added, a multiple of the element size
  * @space: enum npu_mem_space, SPM or ACC
  * @dtype: enum npu_dtype
  * @reg: CP register whose low 32 bits are added to addr, or NPU_REG_NONE
