@@ -108,7 +108,13 @@ static int run_passes(struct nc_back *b, const struct dump *d, void **image, siz
 
 	dump(b, d, 'K');
 	if (!ret)
-		ret = nc_plan(b, 0);
+		ret = nc_fuse(b);
+	if (!ret)
+		ret = kir_verify(b->k, b->diag);
+	if (ret)
+		return ret;
+	dump(b, d, 'F');
+	ret = nc_plan(b, 0);
 	if (!ret)
 		ret = nc_tile(b);
 	if (ret)

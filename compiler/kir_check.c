@@ -129,6 +129,9 @@ static const char *check_program(const struct kir_map *m, unsigned int groups)
 		acc += o->acc;
 		written += o->write;
 	}
+	for (unsigned int i = 0; groups && i < m->uops; i++)
+		if (NPU_UOP_OP(m->uop[i]) == NPU_UOP_IOTA)
+			return "IOTA in an epilogue";
 	if (!written || (groups && !acc))
 		return "map writes nothing, or an epilogue reads no accumulator";
 	return NULL;

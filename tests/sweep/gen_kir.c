@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kir_view.h"
 #include "npu_check.h"
 
 #define POOL 32
@@ -503,6 +504,63 @@ static void gen_copy(struct gen *g)
 	publish(g, &out);
 }
 
+/* The nest of an earlier map, its dimensions split and swapped at random. */
+static void similar_nest(struct gen *g, const struct kir_map *from, const struct kir_view *view,
+			 struct kir_map *m, struct kir_view *read)
+{
+	unsigned int order[KIR_DIMS];
+
+	*read = *view;
+	m->ndim = from->ndim;
+	if (chance(g, 70))
+		for (unsigned int i = 0; i < m->ndim; i++)
+			order[i] = i;
+	else
+		permutation(g, order, m->ndim);
+	for (unsigned int i = 0; i < m->ndim; i++) {
+		m->dim[i] = from->dim[order[i]];
+		read->stride[i] = view->stride[order[i]];
+	}
+	if (m->ndim < KIR_DIMS && m->dim[0] % 2 == 0 && chance(g, 40)) {
+		for (unsigned int i = m->ndim++; i > 0; i--) {
+			m->dim[i] = m->dim[i - 1];
+			read->stride[i] = read->stride[i - 1];
+		}
+		m->dim[0] = 2;
+		m->dim[1] /= 2;
+		read->stride[0] = read->stride[1] * (int64_t)m->dim[1];
+	}
+}
+
+/* A map that could become part of an earlier operation; false without one. */
+static bool gen_follow(struct gen *g)
+{
+	const struct kir_map *from = NULL;
+	const struct kir_view *view = NULL;
+	struct program p = { .floats = true };
+	struct kir_op *op;
+
+	for (uint32_t i = g->k->ops; i-- > 0 && !view;) {
+		from = kir_op_map(g->k->op[i]);
+		for (unsigned int j = 0; from && j < from->operands; j++)
+			if (from->operand[j].write &&
+			    g->k->tensor[from->operand[j].view.tensor].dtype == NPU_F32)
+				view = &from->operand[j].view;
+	}
+	if (!view)
+		return false;
+	op = kir_add_op(g->k, KIR_MAP, 0);
+	p.m = &op->map;
+	similar_nest(g, from, view, p.m, &p.m->operand[0].view);
+	p.m->operands = 1;
+	if (chance(g, 70))
+		g->k->tensor[view->tensor].kind = KIR_TEMP;
+	add_operands(g, p.m, NPU_F32, below(g, 3), range(g, 1, 2));
+	add_program(g, &p, false);
+	publish_map(g, p.m);
+	return true;
+}
+
 struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 {
 	struct gen g = { .state = seed * 0x9e3779b97f4a7c15ull, .elems = elems };
@@ -512,13 +570,15 @@ struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 	if (!g.k || kir_add_node(g.k, "node", "Op") < 0)
 		abort();
 	gen_bits(&g.state);
-	ops = chance(&g, 50) ? 1 : range(&g, 2, 4);
+	ops = chance(&g, 40) ? 1 : range(&g, 2, 6);
 	for (unsigned int i = 0; i < ops; i++) {
 		static void (*const gen[])(struct gen *) = {
 			gen_map, gen_matmul, gen_conv, gen_pool, gen_reduce, gen_copy,
 			gen_map, gen_matmul, gen_conv,
 		};
 
+		if (chance(&g, 35) && gen_follow(&g))
+			continue;
 		gen[below(&g, sizeof(gen) / sizeof(gen[0]))](&g);
 	}
 	return g.k;
