@@ -155,6 +155,8 @@ int nc_legal_reduce(struct nc_legal *l, const struct nc_node *n, enum npu_rop ro
 	/* Over single elements only: a dimension of 1 stands for them. */
 	if (!left && w.ndim < KIR_DIMS) {
 		left = 1u << w.ndim;
+		w.stride[0][w.ndim] = 0;
+		w.stride[1][w.ndim] = 0;
 		w.dim[w.ndim++] = 1;
 	}
 	if (!left || w.ndim > KIR_DIMS)

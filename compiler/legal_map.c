@@ -188,11 +188,13 @@ static void log2_parts(struct nc_map *m, int x, int *hi, int *lo)
  */
 static int pow_parts(struct nc_map *m, int x, int y, int hi, int lo)
 {
-	int p = op2(m, NPU_UOP_FMUL, y, hi);
-	int p_lo = op3(m, NPU_UOP_FMA, y, hi, op1(m, NPU_UOP_FNEG, p));
+	/* |x| is 1: 1, also for an infinite exponent. */
+	int e = sel(m, op2(m, NPU_UOP_FEQ, hi, k(m, 0)), k(m, 0), y);
+	int p = op2(m, NPU_UOP_FMUL, e, hi);
+	int p_lo = op3(m, NPU_UOP_FMA, e, hi, op1(m, NPU_UOP_FNEG, p));
 	int n, r, half, whole, odd, sign;
 
-	p_lo = op3(m, NPU_UOP_FMA, y, lo, p_lo);
+	p_lo = op3(m, NPU_UOP_FMA, e, lo, p_lo);
 	p_lo = sel(m, op2(m, NPU_UOP_FLT, op1(m, NPU_UOP_FABS, p), k(m, 200)), p_lo, k(m, 0));
 	p = op2(m, NPU_UOP_FMIN, op2(m, NPU_UOP_FMAX, p, k(m, -200)), k(m, 200));
 	n = op1(m, NPU_UOP_FRINT, p);
@@ -212,7 +214,6 @@ static int pow_parts(struct nc_map *m, int x, int y, int hi, int lo)
 	r = op2(m, NPU_UOP_IOR, r, sign);
 	r = sel(m, op2(m, NPU_UOP_FLT, x, k(m, 0)), sel(m, whole, r, k(m, NAN)), r);
 	r = sel(m, op2(m, NPU_UOP_FEQ, x, x), r, x);
-	r = sel(m, op2(m, NPU_UOP_FEQ, x, k(m, 1)), x, r);
 	return sel(m, op2(m, NPU_UOP_FEQ, y, k(m, 0)), k(m, 1), r);
 }
 

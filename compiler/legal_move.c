@@ -118,11 +118,6 @@ static int fill_border(struct nc_legal *l, const struct nc_node *n, uint32_t val
 		struct nc_view slab = inner;
 		int ret = 0;
 
-		/* Cropping beyond the other side's padding leaves less. */
-		if (before > inner.dim[i])
-			before = inner.dim[i];
-		if (after > inner.dim[i] - before)
-			after = inner.dim[i] - before;
 		slab.dim[i] = before;
 		if (before)
 			ret = nc_legal_fill(l, n, value, &slab);
@@ -134,8 +129,6 @@ static int fill_border(struct nc_legal *l, const struct nc_node *n, uint32_t val
 			return ret;
 		inner.offset += before * inner.stride[i];
 		inner.dim[i] -= before + after;
-		if (!inner.dim[i])
-			break;
 	}
 	return 0;
 }

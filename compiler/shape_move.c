@@ -188,24 +188,31 @@ int nc_infer_reshape(struct npu_graph *g, struct nc_node *n)
 	return nc_tensor_shape(g, n, n->out[0], x->dtype, (unsigned int)rank, dim);
 }
 
-/* One axis of Slice: the rules of ONNX, which are numpy's. */
+/*
+ * One axis of Slice. Backwards, a start before the axis is its first element
+ * (numpy would take nothing).
+ */
 static void slice_axis(int64_t size, int64_t start, int64_t end, int64_t step,
 		       int64_t *from, int64_t *count)
 {
 	int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
 
+	*from = 0;
+	*count = 0;
+	if (!size)
+		return;
 	/* INT64_MIN and INT64_MAX are usual here: no overflow. */
 	if (start < 0)
-		start = start < -size ? low : start + size;
+		start = start < -size ? 0 : start + size;
 	if (end < 0)
 		end = end < -size ? low : end + size;
-	start = start < low ? low : start > high ? high : start;
+	start = start > high ? high : start;
 	end = end < low ? low : end > high ? high : end;
 	*from = start;
-	if (step > 0)
-		*count = end > start ? (end - start - 1) / step + 1 : 0;
-	else
-		*count = start > end ? (start - end - 1) / -step + 1 : 0;
+	if (step > 0 && end > start)
+		*count = (end - start - 1) / step + 1;
+	else if (step < 0 && start > end)
+		*count = (start - end - 1) / -step + 1;
 }
 
 int nc_slice_get(struct npu_graph *g, const struct nc_node *n, struct nc_slice *s)

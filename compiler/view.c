@@ -120,28 +120,6 @@ bool nc_view_equal(const struct nc_view *a, const struct nc_view *b)
 	return true;
 }
 
-bool nc_view_injective(const struct nc_view *v)
-{
-	bool done[NPU_GRAPH_RANK_MAX] = { false };
-	int64_t span = 0;
-
-	/* From the smallest stride on, each must step over all before it. */
-	for (unsigned int k = 0; k < v->rank; k++) {
-		int best = -1;
-
-		for (unsigned int i = 0; i < v->rank; i++)
-			if (!done[i] && (best < 0 || llabs(v->stride[i]) < llabs(v->stride[best])))
-				best = (int)i;
-		done[best] = true;
-		if (v->dim[best] == 1)
-			continue;
-		if (llabs(v->stride[best]) <= span)
-			return false;
-		span += (v->dim[best] - 1) * llabs(v->stride[best]);
-	}
-	return true;
-}
-
 int64_t nc_view_at(const struct nc_view *v, uint64_t index)
 {
 	int64_t at = v->offset;

@@ -38,8 +38,6 @@ void nc_view_expand(const struct nc_view *v, unsigned int rank, const int64_t *d
 		    struct nc_view *out);
 /* Both describe the same elements at the same places. */
 bool nc_view_equal(const struct nc_view *a, const struct nc_view *b);
-/* No two positions share an element. */
-bool nc_view_injective(const struct nc_view *v);
 
 /*
  * Output @i of a movement node as a view, given that of its input 0. 0, -EDOM
