@@ -3,13 +3,52 @@
 #include "net.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "front.h"
+#include "ref_compare.h"
+
+static uint64_t rng;
+
+void net_seed(void)
+{
+	const char *text = getenv("NPU_TEST_SEED");
+
+	rng = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
+	printf("# NPU_TEST_SEED=%" PRIu64 "\n", rng);
+}
+
+uint32_t net_rand(uint32_t below)
+{
+	uint64_t z = rng += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return (uint32_t)((z ^ z >> 31) >> 32) % below;
+}
+
+struct ref_tensor net_values(int rank, const int64_t *dims, float low, float high)
+{
+	struct ref_tensor t;
+
+	assert_int_equal(ref_tensor_alloc(&t, rank, dims), 0);
+	for (int64_t i = 0; i < ref_tensor_elems(&t); i++)
+		t.data[i] = low + (high - low) * (float)net_rand(1 << 20) / (1 << 20);
+	return t;
+}
+
+void net_shape(int rank, int64_t most, int64_t *dims)
+{
+	for (int i = 0; i < rank; i++)
+		dims[i] = 1 + net_rand((uint32_t)most);
+}
 
 void net_take(struct net *net, struct npu_graph *g)
 {
@@ -25,6 +64,8 @@ void net_begin(struct net *net)
 
 void net_end(struct net *net)
 {
+	for (unsigned int i = 0; i < net->owned_count; i++)
+		ref_tensor_free(&net->owned[i]);
 	kir_data_destroy(net->data);
 	if (net->k)
 		nc_arena_destroy(net->k->arena);
@@ -79,6 +120,89 @@ int net_ints(struct net *net, const int64_t *value, int64_t count)
 	return checked(net, npu_graph_const(net->g, NULL, NPU_GRAPH_I64, 1, &count, value));
 }
 
+/* The net frees it. */
+static const struct ref_tensor *own(struct net *net, struct ref_tensor t)
+{
+	assert_true(net->owned_count < NET_TENSORS);
+	net->owned[net->owned_count] = t;
+	return &net->owned[net->owned_count++];
+}
+
+static int feed_transposed(struct net *net, const struct ref_tensor *t)
+{
+	int64_t perm[REF_MAX_RANK], back[REF_MAX_RANK];
+	unsigned int back_u[REF_MAX_RANK];
+	struct ref_tensor turned;
+
+	for (int i = 0; i < t->rank; i++) {
+		int j = (int)net_rand((uint32_t)i + 1);
+
+		perm[i] = perm[j];
+		perm[j] = i;
+	}
+	for (int i = 0; i < t->rank; i++)
+		back[perm[i]] = i;
+	for (int i = 0; i < t->rank; i++)
+		back_u[i] = (unsigned int)back[i];
+	assert_int_equal(ref_transpose(t, perm, &turned), 0);
+	return checked(net, npu_graph_transpose(net->g, net_input(net, own(net, turned)),
+						back_u));
+}
+
+static int feed_sliced(struct net *net, const struct ref_tensor *t)
+{
+	int64_t pads[2 * REF_MAX_RANK], start[REF_MAX_RANK], end[REF_MAX_RANK];
+	int64_t step[REF_MAX_RANK];
+	struct ref_tensor wide;
+
+	for (int i = 0; i < t->rank; i++) {
+		pads[i] = net_rand(3);
+		pads[t->rank + i] = net_rand(3);
+		start[i] = pads[i];
+		end[i] = pads[i] + t->dims[i];
+		step[i] = 1;
+	}
+	assert_int_equal(ref_pad(t, t->rank, pads, NULL, 1e9f, &wide), 0);
+	return checked(net, npu_graph_slice(net->g, net_input(net, own(net, wide)), start, end,
+					    step));
+}
+
+int net_feed(struct net *net, const struct ref_tensor *t)
+{
+	int x;
+
+	switch (net_rand(6)) {
+	case 0:
+		return net_const(net, t);
+	case 1:
+		return feed_transposed(net, t);
+	case 2:
+		return feed_sliced(net, t);
+	case 3:
+		x = npu_graph_unary(net->g, NPU_UNARY_NEG, net_input(net, t), 0, 0);
+		return checked(net, npu_graph_unary(net->g, NPU_UNARY_NEG, x, 0, 0));
+	default:
+		return net_input(net, t);
+	}
+}
+
+void net_output(struct net *net, int tensor)
+{
+	unsigned int perm[REF_MAX_RANK], rank = net->g->tensor[tensor]->rank;
+	uint32_t index = net->g->outputs;
+	char name[32];
+
+	assert_true(index < NET_TENSORS);
+	if (rank > 1 && !net_rand(3)) {
+		for (unsigned int i = 0; i < rank; i++)
+			perm[i] = rank - 1 - i;
+		tensor = checked(net, npu_graph_transpose(net->g, tensor, perm));
+		net->twisted[index] = true;
+	}
+	snprintf(name, sizeof(name), "y%u", index);
+	checked(net, npu_graph_output(net->g, name, tensor));
+}
+
 struct nc_node *net_node(struct net *net, const char *op, uint32_t ins, const int *in,
 			 uint32_t outs)
 {
@@ -131,19 +255,46 @@ void net_run(struct net *net)
 
 struct ref_tensor net_result(struct net *net, unsigned int index)
 {
-	struct ref_tensor r;
+	unsigned int left = index;
+	struct ref_tensor r, turned;
 
 	for (uint32_t i = 0; i < net->k->tensors; i++) {
 		const struct kir_tensor *t = &net->k->tensor[i];
 
-		if (t->kind != KIR_OUTPUT || index--)
+		if (t->kind != KIR_OUTPUT || left--)
 			continue;
 		assert_int_equal(ref_tensor_from(&r, (int)t->rank, t->dim,
 						 (const float *)net->data->word[i]), 0);
-		return r;
+		if (!net->twisted[index])
+			return r;
+		assert_int_equal(ref_transpose(&r, NULL, &turned), 0);
+		ref_tensor_free(&r);
+		return turned;
 	}
 	fail_msg("there is no such output");
 	return r;
+}
+
+void net_expect(struct net *net, struct ref_tensor *want, double rtol)
+{
+	struct ref_compare res;
+	struct ref_tensor got;
+	char line[256];
+	int ret;
+
+	net_run(net);
+	got = net_result(net, 0);
+	ret = ref_compare_tensors(&got, want, rtol * 1e-2, rtol, &res);
+	if (ret == -EINVAL)
+		fail_msg("shapes differ");
+	if (ret) {
+		ref_compare_report(&res, "values", line, sizeof(line));
+		kir_print(net->k, stdout);
+		fail_msg("%s", line);
+	}
+	ref_tensor_free(&got);
+	ref_tensor_free(want);
+	net_end(net);
 }
 
 unsigned int net_count(const struct net *net, enum kir_kind kind)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* Convolution and pooling through front half and kernel IR. */
+#include <string.h>
+
+#include "net.h"
+#include "ref_test.h"
+
+static const struct {
+	const char *name;
+	enum ref_auto_pad pad;
+} auto_pads[] = {
+	{ "NOTSET", REF_PAD_NOTSET },
+	{ "SAME_UPPER", REF_PAD_SAME_UPPER },
+	{ "SAME_LOWER", REF_PAD_SAME_LOWER },
+	{ "VALID", REF_PAD_VALID },
+};
+
+/* A window that fits @in; padding is always less than the window's reach. */
+static struct ref_window random_window(int spatial, const int64_t *in)
+{
+	struct ref_window w = { .auto_pad = net_rand(2) ? REF_PAD_NOTSET :
+				auto_pads[1 + net_rand(3)].pad };
+
+	for (int i = 0; i < spatial; i++) {
+		w.kernel[i] = 1 + net_rand(4);
+		w.strides[i] = 1 + net_rand(3);
+		w.dilations[i] = 1 + net_rand(3) / 2;
+		while ((w.kernel[i] - 1) * w.dilations[i] + 1 > in[i])
+			w.kernel[i]--;
+		if (w.auto_pad == REF_PAD_NOTSET) {
+			w.pads[i] = net_rand((uint32_t)w.kernel[i]);
+			w.pads[spatial + i] = net_rand((uint32_t)w.kernel[i]);
+		}
+	}
+	return w;
+}
+
+static void set_window(struct net *net, struct nc_node *n, const struct ref_window *w,
+		       int spatial)
+{
+	nc_attr_set_ints(net->g, n, "kernel_shape", w->kernel, (uint32_t)spatial);
+	if (net_rand(2) || w->strides[0] != 1 || w->strides[1] > 1)
+		nc_attr_set_ints(net->g, n, "strides", w->strides, (uint32_t)spatial);
+	if (net_rand(2) || w->dilations[0] != 1 || w->dilations[1] > 1)
+		nc_attr_set_ints(net->g, n, "dilations", w->dilations, (uint32_t)spatial);
+	if (w->auto_pad == REF_PAD_NOTSET)
+		nc_attr_set_ints(net->g, n, "pads", w->pads, 2 * (uint32_t)spatial);
+	else
+		nc_attr_set_string(net->g, n, "auto_pad", auto_pads[w->auto_pad].name);
+}
+
+static void conv(int spatial)
+{
+	int64_t groups = net_rand(2) ? 1 : 1 + net_rand(4);
+	int64_t x_dim[4], w_dim[4];
+	struct ref_tensor x, w, b, want;
+	struct ref_window win;
+	struct nc_node *n;
+	struct net net;
+	int in[3];
+
+	net_shape(4, 9, x_dim);
+	x_dim[0] = 1 + net_rand(3);
+	x_dim[1] = groups * (1 + net_rand(net_rand(5) ? 4 : 80));
+	win = random_window(spatial, x_dim + 2);
+	w_dim[0] = groups * (1 + net_rand(4));
+	w_dim[1] = x_dim[1] / groups;
+	if (net_rand(4) == 0) {
+		/* depthwise */
+		groups = x_dim[1];
+		w_dim[0] = groups * (1 + net_rand(2));
+		w_dim[1] = 1;
+	}
+	w_dim[2] = win.kernel[0];
+	w_dim[3] = win.kernel[1];
+	x = net_values(2 + spatial, x_dim, -1, 1);
+	w = net_values(2 + spatial, w_dim, -1, 1);
+	b = net_values(1, w_dim, -1, 1);
+	net_begin(&net);
+	in[0] = net_feed(&net, &x);
+	in[1] = net_const(&net, &w);
+	in[2] = net_rand(3) ? net_feed(&net, &b) : NPU_TENSOR_NONE;
+	n = net_node(&net, "Conv", in[2] == NPU_TENSOR_NONE ? 2 : 3, in, 1);
+	set_window(&net, n, &win, spatial);
+	if (net_rand(2))
+		nc_attr_drop(n, "kernel_shape");
+	nc_attr_set_int(net.g, n, "group", groups);
+	net_add(&net, n);
+	net_output(&net, net_out(n, 0));
+	assert_int_equal(ref_conv(&win, groups, &x, &w, in[2] == NPU_TENSOR_NONE ? NULL : &b,
+				  &want), 0);
+	/* Hundreds of products may cancel. */
+	net_expect(&net, &want, 1e-3);
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	ref_tensor_free(&b);
+}
+
+static void test_conv(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		conv(1);
+		conv(2);
+	}
+}
+
+static void pool(int spatial, bool average)
+{
+	struct ref_pool attr = {
+		.ceil_mode = net_rand(2),
+		.count_include_pad = average && net_rand(2),
+	};
+	struct ref_tensor x, want;
+	int64_t x_dim[4];
+	struct nc_node *n;
+	struct net net;
+	int in, ret;
+
+	net_shape(4, 9, x_dim);
+	x = net_values(2 + spatial, x_dim, -1, 1);
+	attr.win = random_window(spatial, x_dim + 2);
+	ret = average ? ref_average_pool(&attr, &x, &want) : ref_max_pool(&attr, &x, &want, NULL);
+	/* The oracle has no value for a window without any element. */
+	if (ret) {
+		ref_tensor_free(&x);
+		return;
+	}
+	net_begin(&net);
+	in = net_feed(&net, &x);
+	n = net_node(&net, average ? "AveragePool" : "MaxPool", 1, &in, 1);
+	set_window(&net, n, &attr.win, spatial);
+	nc_attr_set_int(net.g, n, "ceil_mode", attr.ceil_mode);
+	if (average)
+		nc_attr_set_int(net.g, n, "count_include_pad", attr.count_include_pad);
+	net_add(&net, n);
+	net_output(&net, net_out(n, 0));
+	net_expect(&net, &want, 1e-5);
+	ref_tensor_free(&x);
+}
+
+static void test_pool(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		pool(1 + i % 2, false);
+		pool(1 + i % 2, true);
+	}
+}
+
+static void test_global_pool(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		struct ref_tensor x, want;
+		int64_t dims[5];
+		struct nc_node *n;
+		struct net net;
+		int in;
+
+		net_shape(5, 7, dims);
+		x = net_values(3 + (int)net_rand(3), dims, -1, 1);
+		net_begin(&net);
+		in = net_feed(&net, &x);
+		n = net_node(&net, i & 1 ? "GlobalMaxPool" : "GlobalAveragePool", 1, &in, 1);
+		net_add(&net, n);
+		net_output(&net, net_out(n, 0));
+		assert_int_equal(i & 1 ? ref_global_max_pool(&x, &want) :
+					 ref_global_average_pool(&x, &want), 0);
+		net_expect(&net, &want, 1e-5);
+		ref_tensor_free(&x);
+	}
+}
+
+/* Convolutions in a row keep channels last in memory: no copies in between. */
+static void test_layout(void **state)
+{
+	struct ref_tensor x = net_values(SHAPE(2, 3, 9, 9), -1, 1);
+	struct ref_tensor w = net_values(SHAPE(4, 3, 3, 3), -1, 1);
+	struct ref_tensor v = net_values(SHAPE(5, 4, 2, 2), -1, 1);
+	struct nc_node *n;
+	struct net net;
+	int in[2];
+
+	(void)state;
+	net_begin(&net);
+	in[0] = net_input(&net, &x);
+	in[1] = net_const(&net, &w);
+	n = net_node(&net, "Conv", 2, in, 1);
+	net_add(&net, n);
+	in[0] = net_out(n, 0);
+	n = net_node(&net, "Relu", 1, in, 1);
+	net_add(&net, n);
+	in[0] = net_out(n, 0);
+	in[1] = net_const(&net, &v);
+	n = net_node(&net, "Conv", 2, in, 1);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	net_run(&net);
+	assert_int_equal(net.k->ops, 3);
+	assert_int_equal(net.k->op[1]->map.ndim, 1);
+	assert_int_equal(net.k->op[2]->conv.in.stride[3], 1);
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	ref_tensor_free(&v);
+	net_end(&net);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_conv),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_global_pool),
+		cmocka_unit_test(test_layout),
+	};
+
+	net_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
