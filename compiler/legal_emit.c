@@ -109,12 +109,29 @@ int nc_legal_fill(struct nc_legal *l, const struct nc_node *n, uint32_t value,
 	return copy_once(l, n, NULL, out, value);
 }
 
-/* Kept dimensions first, then reduced ones: joins into few dimensions. */
+/* Over single elements only. */
+static int reduce_nothing(struct nc_legal *l, const struct nc_node *n, enum npu_rop rop,
+			  const struct nc_view *in, const struct nc_view *out)
+{
+	enum npu_uop op = rop == NPU_ROP_SUMSQ ? NPU_UOP_FMUL : NPU_UOP_MOV;
+	struct nc_loop lp;
+	int x, ret;
+
+	nc_loop_init(&lp, out->rank, out->dim);
+	x = nc_loop_load(&lp, in);
+	ret = nc_loop_store(&lp, out, nc_map_op(&lp.m, op, x, x, 0));
+	return ret ? ret : nc_loop_emit(l, n, &lp);
+}
+
+/*
+ * Kept dimensions first, then reduced ones, both sides dense: two dimensions
+ * that always join.
+ */
 static int reduce_packed(struct nc_legal *l, const struct nc_node *n, enum npu_rop rop,
 			 unsigned int axes, const struct nc_view *in, const struct nc_view *out)
 {
 	unsigned int perm[NPU_GRAPH_RANK_MAX], at = 0, packed_axes = 0;
-	struct nc_view from, to, packed;
+	struct nc_view from, to, packed, result;
 	int ret;
 
 	for (unsigned int i = 0; i < in->rank; i++)
@@ -128,9 +145,11 @@ static int reduce_packed(struct nc_legal *l, const struct nc_node *n, enum npu_r
 	}
 	nc_view_permute(in, perm, &from);
 	nc_view_permute(out, perm, &to);
-	ret = nc_legal_temp(l, l->k->tensor[in->tensor].dtype, from.rank, from.dim, NULL, &packed);
+	ret = nc_legal_temp(l, NPU_F32, from.rank, from.dim, NULL, &packed);
+	ret = ret ? ret : nc_legal_temp(l, NPU_F32, to.rank, to.dim, NULL, &result);
 	ret = ret ? ret : nc_legal_copy(l, n, &from, &packed);
-	return ret ? ret : nc_legal_reduce(l, n, rop, packed_axes, &packed, &to);
+	ret = ret ? ret : nc_legal_reduce(l, n, rop, packed_axes, &packed, &result);
+	return ret ? ret : nc_legal_copy(l, n, &result, &to);
 }
 
 int nc_legal_reduce(struct nc_legal *l, const struct nc_node *n, enum npu_rop rop,
@@ -152,14 +171,9 @@ int nc_legal_reduce(struct nc_legal *l, const struct nc_node *n, enum npu_rop ro
 	nc_walk_sort(&w, 0);
 	for (unsigned int i = 0; i < w.ndim; i++)
 		left |= w.tag[i] << i;
-	/* Over single elements only: a dimension of 1 stands for them. */
-	if (!left && w.ndim < KIR_DIMS) {
-		left = 1u << w.ndim;
-		w.stride[0][w.ndim] = 0;
-		w.stride[1][w.ndim] = 0;
-		w.dim[w.ndim++] = 1;
-	}
-	if (!left || w.ndim > KIR_DIMS)
+	if (!left)
+		return reduce_nothing(l, n, rop, in, out);
+	if (w.ndim > KIR_DIMS)
 		return reduce_packed(l, n, rop, axes, in, out);
 	op = nc_legal_op(l, n, KIR_REDUCE);
 	if (!op)
