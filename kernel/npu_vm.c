@@ -238,10 +238,10 @@ static void npu_vm_change_finish(struct npu_vm_change *change)
 /* Unlink empty tables of the range; the device may have cached a way to them. */
 static void npu_vm_change_prune(struct npu_vm_change *change, u64 va, u64 bytes)
 {
-	bool had_tables = !list_empty(&change->tables);
+	const struct list_head *last = change->tables.prev;
 
 	npu_pt_prune(&change->vm->pt, va, bytes, &change->tables);
-	if (had_tables || list_empty(&change->tables))
+	if (change->tables.prev == last)
 		return;
 	change->start = min(change->start, va);
 	change->end = max(change->end, va + bytes);
