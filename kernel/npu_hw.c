@@ -100,7 +100,7 @@ int npu_hw_probe(struct npu_device *ndev)
  * Once it returns 0, the device has forgotten everything, also translations,
  * and touches no memory until npu_hw_run().
  *
- * Return: 0, -ETIMEDOUT, or -ENODEV when the device no longer answers
+ * Return: 0, -ETIMEDOUT, or -ENODEV when the device is gone
  */
 int npu_hw_reset(struct npu_device *ndev)
 {
@@ -111,7 +111,7 @@ int npu_hw_reset(struct npu_device *ndev)
 	ret = read_poll_timeout(npu_hw_read32, status, status & NPU_STATUS_READY,
 				100, NPU_RESET_TIMEOUT_MS * USEC_PER_MSEC, false,
 				ndev, NPU_REG_STATUS);
-	if (status == NPU_HW_GONE)
+	if (!npu_hw_present(ndev))
 		return -ENODEV;
 	if (ret)
 		return ret;
@@ -130,6 +130,12 @@ void npu_hw_pause(struct npu_device *ndev)
 {
 	npu_hw_write32(ndev, NPU_REG_CONTROL, 0);
 	npu_hw_read32(ndev, NPU_REG_CONTROL);
+}
+
+/* Whether registers can be believed: a device that is gone reads as ones or zeroes. */
+bool npu_hw_present(struct npu_device *ndev)
+{
+	return npu_hw_read32(ndev, NPU_REG_ID) == NPU_ID_VALUE;
 }
 
 bool npu_hw_busy(struct npu_device *ndev)

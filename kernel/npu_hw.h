@@ -93,6 +93,7 @@ int npu_hw_probe(struct npu_device *ndev);
 int npu_hw_reset(struct npu_device *ndev);
 void npu_hw_run(struct npu_device *ndev);
 void npu_hw_pause(struct npu_device *ndev);
+bool npu_hw_present(struct npu_device *ndev);
 bool npu_hw_busy(struct npu_device *ndev);
 u64 npu_hw_time_ns(struct npu_device *ndev);
 

@@ -393,7 +393,7 @@ static int npu_submission_commit(struct npu_submission *sub)
 	ret = mutex_lock_interruptible(&queue->submit_lock);
 	if (ret)
 		return ret;
-	ret = queue->closed ? -ENOENT : READ_ONCE(queue->error);
+	ret = queue->closed ? -ENOENT : READ_ONCE(queue->error) ?: READ_ONCE(queue->ndev->dead);
 	if (ret)
 		goto out_unlock;
 	if (atomic_add_return(sub->count, &queue->pending) > NPU_QUEUE_JOBS_MAX) {

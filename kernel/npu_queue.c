@@ -222,13 +222,14 @@ static void npu_queue_detach(struct npu_queue *queue, int error)
 	struct npu_job_entry *ring;
 	unsigned long flags;
 	struct npu_vm *vm;
+	bool cookie;
 
 	mutex_lock(&ndev->detach_lock);
 	vm = queue->vm;
 	if (!vm)
 		goto out_unlock;
 
-	mutex_lock(&ndev->reset_lock);
+	cookie = npu_reset_lock(ndev);
 	npu_reset_detach_locked(queue, error);
 	spin_lock(&ndev->queues_lock);
 	ndev->queues[queue->index] = NULL;
@@ -238,7 +239,7 @@ static void npu_queue_detach(struct npu_queue *queue, int error)
 	ring = queue->ring;
 	queue->ring = NULL;
 	spin_unlock_irqrestore(&queue->lock, flags);
-	mutex_unlock(&ndev->reset_lock);
+	npu_reset_unlock(ndev, cookie);
 
 	disable_delayed_work_sync(&queue->watchdog);
 	dma_free_coherent(ndev->drm.dev, NPU_RING_ALL_BYTES, ring, queue->ring_dma);
@@ -311,10 +312,9 @@ static int npu_queue_create_check(const struct drm_npu_queue_create *args)
 static int npu_queue_attach(struct npu_queue *queue)
 {
 	struct npu_device *ndev = queue->ndev;
-	int ret;
+	bool cookie = npu_reset_lock(ndev);
+	int ret = ndev->dead;
 
-	mutex_lock(&ndev->reset_lock);
-	ret = ndev->dead;
 	if (!ret && queue->vm->banned)
 		ret = -ECANCELED;
 	if (!ret)
@@ -324,7 +324,7 @@ static int npu_queue_attach(struct npu_queue *queue)
 		ndev->queues[queue->index] = queue;
 		spin_unlock(&ndev->queues_lock);
 	}
-	mutex_unlock(&ndev->reset_lock);
+	npu_reset_unlock(ndev, cookie);
 	return ret;
 }
 

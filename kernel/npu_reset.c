@@ -64,6 +64,29 @@ static const struct npu_verdict npu_verdict_lost = {
 	.state = DRM_NPU_QUEUE_LOST, .error = -ECANCELED, .head_error = -EIO,
 };
 
+/**
+ * npu_reset_lock() - begin a section in which hardware queues change hands
+ * @ndev: device
+ *
+ * Fences wait for whoever is inside, so all of it is a signalling section, and
+ * that begins before the lock is taken.
+ *
+ * Return: cookie for npu_reset_unlock()
+ */
+bool npu_reset_lock(struct npu_device *ndev)
+{
+	bool cookie = dma_fence_begin_signalling();
+
+	mutex_lock(&ndev->reset_lock);
+	return cookie;
+}
+
+void npu_reset_unlock(struct npu_device *ndev, bool cookie)
+{
+	mutex_unlock(&ndev->reset_lock);
+	dma_fence_end_signalling(cookie);
+}
+
 static void npu_reset_end(struct npu_queue *queue, const struct npu_verdict *verdict)
 {
 	npu_ring_fail(queue, verdict->state, verdict->error, verdict->head_error);
@@ -86,6 +109,8 @@ static int npu_reset_halt(struct npu_queue *queue)
 
 	lockdep_assert_held(&ndev->reset_lock);
 	npu_ring_stop(queue);
+	if (!npu_hw_present(ndev))
+		return -EIO;
 	if (!npu_reset_halted(ndev, queue->index)) {
 		npu_hw_queue_stop(ndev, queue->index);
 		if (!wait_event_timeout(ndev->event_wq, npu_reset_halted(ndev, queue->index),
@@ -103,18 +128,19 @@ static void npu_reset_queue_locked(struct npu_queue *guilty, const struct npu_ve
 {
 	struct npu_device *ndev = guilty->ndev;
 	struct npu_vm *vm = guilty->vm;
-	bool halted;
+	bool halted = true;
 	u32 index;
 
 	lockdep_assert_held(&ndev->reset_lock);
 	WRITE_ONCE(vm->banned, true);
-	halted = !npu_reset_halt(guilty);
+	/* The guilty one last: the others' jobs would run once the device is free. */
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
 
 		if (queue && queue != guilty && queue->vm == vm && !queue->error)
 			halted &= !npu_reset_halt(queue);
 	}
+	halted &= !npu_reset_halt(guilty);
 	if (!halted) {
 		npu_reset_device_locked(ndev, guilty, verdict, "queue does not stop");
 		return;
@@ -122,11 +148,14 @@ static void npu_reset_queue_locked(struct npu_queue *guilty, const struct npu_ve
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
 
-		if (!queue || queue->vm != vm)
+		if (!queue || queue == guilty || queue->vm != vm)
 			continue;
 		npu_ring_reap(queue);
-		npu_reset_end(queue, queue == guilty ? verdict : &npu_verdict_banned);
+		npu_reset_end(queue, &npu_verdict_banned);
 	}
+	/* Last, too: who sees this job's fence finds the others banned. */
+	npu_ring_reap(guilty);
+	npu_reset_end(guilty, verdict);
 }
 
 /**
@@ -140,7 +169,6 @@ void npu_reset_detach_locked(struct npu_queue *queue, int error)
 		.state = DRM_NPU_QUEUE_LOST, .error = error, .head_error = error,
 	};
 	struct npu_device *ndev = queue->ndev;
-	bool cookie = dma_fence_begin_signalling();
 
 	lockdep_assert_held(&ndev->reset_lock);
 	/* A dead device has no queues, and nothing of it may be touched. */
@@ -148,13 +176,12 @@ void npu_reset_detach_locked(struct npu_queue *queue, int error)
 		npu_reset_device_locked(ndev, queue, &verdict, "closed queue does not stop");
 	npu_ring_reap(queue);
 	npu_reset_end(queue, &verdict);
-	dma_fence_end_signalling(cookie);
 }
 
 /* ---- The device ---- */
 
 /* DMA off for good. Whatever the device still does, it cannot reach memory. */
-static void npu_reset_dead_locked(struct npu_device *ndev, int error)
+static void npu_reset_dead_locked(struct npu_device *ndev, struct npu_queue *guilty, int error)
 {
 	const struct npu_verdict verdict = {
 		.state = DRM_NPU_QUEUE_LOST, .error = error, .head_error = error,
@@ -165,11 +192,14 @@ static void npu_reset_dead_locked(struct npu_device *ndev, int error)
 	npu_hw_pause(ndev);
 	pci_clear_master(to_pci_dev(ndev->drm.dev));
 	for (index = 0; index < NPU_QUEUES; index++) {
-		if (!ndev->queues[index])
+		struct npu_queue *queue = ndev->queues[index];
+
+		if (!queue)
 			continue;
-		npu_ring_stop(ndev->queues[index]);
-		npu_ring_reap(ndev->queues[index]);
-		npu_reset_end(ndev->queues[index], &verdict);
+		npu_ring_stop(queue);
+		npu_ring_reap(queue);
+		if (queue != guilty)
+			npu_reset_end(queue, &verdict);
 	}
 	WRITE_ONCE(ndev->reset_gen, ndev->reset_gen + 1);
 	wake_up_all(&ndev->event_wq);
@@ -226,8 +256,8 @@ static const struct npu_verdict *npu_reset_judge(struct npu_queue *queue, u64 ru
 	return NULL;
 }
 
-/* After a reset: end who has to end, start the others again. */
-static void npu_reset_resume_locked(struct npu_device *ndev, u64 running)
+/* After a reset: end who has to end, but not @guilty, and start the others again. */
+static void npu_reset_resume_locked(struct npu_device *ndev, struct npu_queue *guilty, u64 running)
 {
 	const struct npu_verdict *verdict;
 	u32 index;
@@ -235,7 +265,7 @@ static void npu_reset_resume_locked(struct npu_device *ndev, u64 running)
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
 
-		if (!queue || queue->error)
+		if (!queue || queue == guilty || queue->error)
 			continue;
 		verdict = npu_reset_judge(queue, running);
 		if (verdict)
@@ -245,7 +275,7 @@ static void npu_reset_resume_locked(struct npu_device *ndev, u64 running)
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
 
-		if (!queue || queue->error)
+		if (!queue || queue == guilty || queue->error)
 			continue;
 		if (queue->vm->banned)
 			npu_reset_end(queue, &npu_verdict_banned);
@@ -266,20 +296,20 @@ static void npu_reset_device_locked(struct npu_device *ndev, struct npu_queue *g
 	running = npu_reset_begin_locked(ndev);
 	ret = npu_hw_reset(ndev);
 	trace_npu_reset(ndev, reason, ret);
+	if (ret) {
+		drm_err(&ndev->drm, "%s, and a reset does not help (%d): dead until rebind\n",
+			reason, ret);
+		npu_reset_dead_locked(ndev, guilty, -EIO);
+		queue_work(npu_release_wq, &ndev->wedge_work);
+	} else {
+		atomic64_inc(&ndev->device_resets);
+		drm_warn(&ndev->drm, "%s: device was reset\n", reason);
+		npu_reset_resume_locked(ndev, guilty, running);
+	}
 	if (guilty) {
 		npu_ring_reap(guilty);
 		npu_reset_end(guilty, verdict);
 	}
-	if (ret) {
-		drm_err(&ndev->drm, "%s, and a reset does not help (%d): dead until rebind\n",
-			reason, ret);
-		npu_reset_dead_locked(ndev, -EIO);
-		queue_work(npu_release_wq, &ndev->wedge_work);
-		return;
-	}
-	atomic64_inc(&ndev->device_resets);
-	drm_warn(&ndev->drm, "%s: device was reset\n", reason);
-	npu_reset_resume_locked(ndev, running);
 }
 
 /**
@@ -292,25 +322,25 @@ static void npu_reset_device_locked(struct npu_device *ndev, struct npu_queue *g
  */
 void npu_reset_device(struct npu_device *ndev, u32 gen, const char *reason)
 {
-	bool cookie = dma_fence_begin_signalling();
+	bool cookie = npu_reset_lock(ndev);
 
-	mutex_lock(&ndev->reset_lock);
 	if (!ndev->dead && ndev->reset_gen == gen)
 		npu_reset_device_locked(ndev, NULL, NULL, reason);
-	mutex_unlock(&ndev->reset_lock);
-	dma_fence_end_signalling(cookie);
+	npu_reset_unlock(ndev, cookie);
 }
 
 /* The PCI core is going to reset the function; npu_reset_finish_function() follows. */
 void npu_reset_prepare_function(struct npu_device *ndev)
 {
-	mutex_lock(&ndev->reset_lock);
+	bool cookie = npu_reset_lock(ndev);
+
+	ndev->function_reset_cookie = cookie;
 	ndev->function_reset_running = ndev->dead ? 0 : npu_reset_begin_locked(ndev);
 }
 
 void npu_reset_finish_function(struct npu_device *ndev)
 {
-	bool cookie = dma_fence_begin_signalling();
+	bool cookie = ndev->function_reset_cookie;
 	int ret;
 
 	lockdep_assert_held(&ndev->reset_lock);
@@ -321,30 +351,27 @@ void npu_reset_finish_function(struct npu_device *ndev)
 	if (ret) {
 		drm_err(&ndev->drm, "no answer after a function reset (%d): dead until rebind\n",
 			ret);
-		npu_reset_dead_locked(ndev, -EIO);
+		npu_reset_dead_locked(ndev, NULL, -EIO);
 		queue_work(npu_release_wq, &ndev->wedge_work);
 		goto out_unlock;
 	}
 	atomic64_inc(&ndev->device_resets);
-	npu_reset_resume_locked(ndev, ndev->function_reset_running);
+	npu_reset_resume_locked(ndev, NULL, ndev->function_reset_running);
 out_unlock:
-	mutex_unlock(&ndev->reset_lock);
-	dma_fence_end_signalling(cookie);
+	npu_reset_unlock(ndev, cookie);
 }
 
 /* The bus says that the device cannot be used any more. */
 void npu_reset_dead(struct npu_device *ndev, const char *reason)
 {
-	bool cookie = dma_fence_begin_signalling();
+	bool cookie = npu_reset_lock(ndev);
 
-	mutex_lock(&ndev->reset_lock);
 	if (!ndev->dead) {
 		drm_err(&ndev->drm, "%s: dead until rebind\n", reason);
-		npu_reset_dead_locked(ndev, -EIO);
+		npu_reset_dead_locked(ndev, NULL, -EIO);
 		queue_work(npu_release_wq, &ndev->wedge_work);
 	}
-	mutex_unlock(&ndev->reset_lock);
-	dma_fence_end_signalling(cookie);
+	npu_reset_unlock(ndev, cookie);
 }
 
 /**
@@ -356,13 +383,11 @@ void npu_reset_dead(struct npu_device *ndev, const char *reason)
  */
 void npu_reset_shutdown(struct npu_device *ndev)
 {
-	bool cookie = dma_fence_begin_signalling();
+	bool cookie = npu_reset_lock(ndev);
 
-	mutex_lock(&ndev->reset_lock);
 	npu_hw_reset(ndev);
-	npu_reset_dead_locked(ndev, -ENODEV);
-	mutex_unlock(&ndev->reset_lock);
-	dma_fence_end_signalling(cookie);
+	npu_reset_dead_locked(ndev, NULL, -ENODEV);
+	npu_reset_unlock(ndev, cookie);
 }
 
 /* ---- Watchdog ---- */
@@ -467,8 +492,7 @@ void npu_reset_watchdog(struct work_struct *work)
 
 	if (!drm_dev_enter(&ndev->drm, &idx))
 		return;
-	cookie = dma_fence_begin_signalling();
-	mutex_lock(&ndev->reset_lock);
+	cookie = npu_reset_lock(ndev);
 	if (!ndev->dead && !queue->error && queue->vm) {
 		if (npu_ring_reap(queue))
 			npu_reset_fault_locked(queue);
@@ -477,10 +501,9 @@ void npu_reset_watchdog(struct work_struct *work)
 		if (again < 0)
 			npu_reset_hang_locked(queue);
 	}
-	mutex_unlock(&ndev->reset_lock);
 	if (again > 0)
 		queue_delayed_work(ndev->reset_wq, &queue->watchdog, again);
-	dma_fence_end_signalling(cookie);
+	npu_reset_unlock(ndev, cookie);
 	drm_dev_exit(idx);
 }
 
@@ -494,8 +517,7 @@ static void npu_reset_fault_work(struct work_struct *work)
 
 	if (!drm_dev_enter(&ndev->drm, &idx))
 		return;
-	cookie = dma_fence_begin_signalling();
-	mutex_lock(&ndev->reset_lock);
+	cookie = npu_reset_lock(ndev);
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
 
@@ -503,8 +525,7 @@ static void npu_reset_fault_work(struct work_struct *work)
 			continue;
 		npu_reset_fault_locked(queue);
 	}
-	mutex_unlock(&ndev->reset_lock);
-	dma_fence_end_signalling(cookie);
+	npu_reset_unlock(ndev, cookie);
 	drm_dev_exit(idx);
 }
 

@@ -9,6 +9,9 @@ struct npu_device;
 struct npu_queue;
 struct work_struct;
 
+bool npu_reset_lock(struct npu_device *ndev);
+void npu_reset_unlock(struct npu_device *ndev, bool cookie);
+
 int npu_reset_init(struct npu_device *ndev);
 void npu_reset_shutdown(struct npu_device *ndev);
 void npu_reset_device(struct npu_device *ndev, u32 gen, const char *reason);
