@@ -22,8 +22,9 @@
  *
  * A job that goes wrong signals its syncobjs with an error that
  * SYNC_IOC_FILE_INFO shows on an exported sync file: -ETIME hang, -EFAULT
- * fault, -ECANCELED banned or destroyed, -ENODEV unplugged, -EIO reset. The
- * queue's state (DRM_IOCTL_NPU_QUEUE_QUERY) tells more.
+ * fault, -ECANCELED banned or destroyed, -ENODEV unplugged, -EIO reset. For a
+ * point of a timeline, it is in the struct sync_fence_info of the file's fences
+ * only. The queue's state (DRM_IOCTL_NPU_QUEUE_QUERY) tells more.
  */
 #ifndef _UAPI_DRM_NPU_ACCEL_H_
 #define _UAPI_DRM_NPU_ACCEL_H_
