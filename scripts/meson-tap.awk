@@ -20,12 +20,12 @@ function between(first, last,    from, rest) {
 	gsub(/\\"/, "\"", text)
 	gsub(/ /, "_", name)
 	good = result == "OK" || result == "EXPECTEDFAIL"
-	print "# program " name
+	print "#@ program " name
 	if (text ~ /\n1\.\.[0-9]/)
 		print text
 	else if (result == "SKIP")
 		print "1..0 # SKIP"
 	else
 		print "1..1\n" (good ? "ok 1 " : "not ok 1 ") name
-	print "# exit " (good || result == "SKIP" ? 0 : 1)
+	print "#@ exit " (good || result == "SKIP" ? 0 : 1)
 }

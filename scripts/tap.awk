@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Counts TAP: reads programs' output, each between "# program NAME" and "# exit N",
+# Counts TAP: reads programs' output, each between "#@ program NAME" and "#@ exit N",
 # names what failed, and ends with the line "totals PASSED FAILED SKIPPED".
 # A program fails as a whole when it ends badly without saying so, or when it
 # does not run as many tests as it planned.
@@ -10,7 +10,7 @@ function fail(what) {
 	print "not ok: " program ": " what
 }
 
-/^# program / {
+/^#@ program / {
 	program = $3
 	plan = -1
 	run = bad = bailed = 0
@@ -22,7 +22,7 @@ function fail(what) {
 		skipped++
 }
 
-/^ok/ {
+/^ok( |$)/ {
 	run++
 	if (toupper($0) ~ /# *(SKIP|XFAIL)/)
 		skipped++
@@ -30,7 +30,7 @@ function fail(what) {
 		passed++
 }
 
-/^not ok/ {
+/^not ok( |$)/ {
 	run++
 	if (toupper($0) ~ /# *(SKIP|TODO)/)
 		skipped++
@@ -42,7 +42,7 @@ function fail(what) {
 	fail($0)
 }
 
-/^# exit / {
+/^#@ exit / {
 	if (plan < 0 && !bad)
 		fail("no plan; exit status " $3)
 	else if (plan >= 0 && run != plan && !bad)
