@@ -528,14 +528,19 @@ struct drm_npu_job job_long(struct client *client, unsigned int slot, uint64_t s
 
 uint32_t need_submit(struct client *client, struct drm_npu_job job)
 {
-	struct drm_npu_sync sync = {
+	struct drm_npu_sync syncs[16];
+	uint32_t count = job.syncs.count;
+
+	check(count < 16);
+	if (count)
+		memcpy(syncs, (void *)(uintptr_t)job.syncs.array, count * sizeof(syncs[0]));
+	syncs[count] = (struct drm_npu_sync) {
 		.flags = DRM_NPU_SYNC_SIGNAL,
 		.handle = need_syncobj(client->fd, false),
 	};
-
-	job.syncs = obj_array(&sync, 1, sizeof(sync));
+	job.syncs = obj_array(syncs, count + 1, sizeof(syncs[0]));
 	check_eq(submit(client->fd, client->queue, &job, 1), 0);
-	return sync.handle;
+	return syncs[count].handle;
 }
 
 void need_submit_two(struct client *client, struct drm_npu_job first, struct drm_npu_job second,

@@ -118,7 +118,7 @@ struct drm_npu_job job_hang(struct client *client, unsigned int slot);
 struct drm_npu_job job_long(struct client *client, unsigned int slot, uint64_t src, uint32_t words,
 			    uint32_t loops);
 
-/* Submit one job with one syncobj to signal; the syncobj. */
+/* Submit one job with one more syncobj, for it to signal; the syncobj. */
 uint32_t need_submit(struct client *client, struct drm_npu_job job);
 /* Submit two jobs in one call, with a syncobj each. */
 void need_submit_two(struct client *client, struct drm_npu_job first, struct drm_npu_job second,
