@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The npu command from outside: npu_tool.sh NPU PROG_TOOL [DEVICE]. Prints TAP.
+# shellcheck disable=SC2016,SC2034 # ok evaluates what stands in single quotes
+set -u
+npu=$(realpath "$1") prog_tool=$(realpath "$2") device=${3:-sim}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+count=0
+
+# ok NAME COMMAND...: one test.
+ok() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@" >log 2>&1; then
+		echo "ok $count $name"
+	else
+		echo "not ok $count $name"
+		sed 's/^/# /' log
+	fi
+}
+
+# says STATUS PATTERN NPU-ARGUMENT...: the status, and PATTERN in what it prints;
+# an error is one line.
+says() {
+	local status=$1 pattern=$2 got=0
+	shift 2
+	"$npu" "$@" >out 2>err </dev/null || got=$?
+	cat out err
+	[ "$got" = "$status" ] || { echo "status $got, not $status"; return 1; }
+	cat out err | grep -q -e "$pattern" || { echo "no '$pattern'"; return 1; }
+	if [ "$status" = 0 ]; then [ ! -s err ]; else [ "$(grep -c '^npu: ' err)" = "$(wc -l <err)" ] && [ -s err ]; fi
+}
+
+# Eight floats 0 .. 7, and what the program makes of them.
+printf '\0\0\0\0\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\x80\x40\0\0\xa0\x40\0\0\xc0\x40\0\0\xe0\x40' >x.bin
+ok 'make programs' eval '"$prog_tool" make p.npu 8 && "$prog_tool" fault f.npu'
+
+ok 'help' says 0 'usage: npu' --help
+for command in info run dis; do
+	ok "$command --help" says 0 "usage: npu $command" $command --help
+	ok "$command with an unknown option" says 2 'no option --nonsense' $command --nonsense
+done
+ok 'no command' says 2 'no command'
+ok 'unknown command' says 2 'no command "fly"' fly
+ok 'info' says 0 'capabilities  fp32' info --device "$device"
+ok 'info of a missing device' says 1 'modprobe npu' info --device /dev/accel/accel63
+ok 'info with too much' says 2 'too much' info x
+ok 'info without a full disk' eval '! "$npu" info --device "$device" >/dev/full'
+
+run() { "$npu" run --device "$device" "$@"; }
+says_run() { local s=$1 p=$2; shift 2; says "$s" "$p" run --device "$device" "$@"; }
+ok 'run on a pattern' says_run 0 'filled with a pattern' p.npu
+ok 'run on plain elements' says_run 0 'output    "y" f32 \[8\]: y.npy' p.npu --input x.bin --output y.npy
+ok 'run into another format' says_run 0 'y.pb' p.npu --input x=x.bin --output y=y.pb
+ok 'the same result' eval 'tail -c 32 y.npy >a && tail -c 32 y.pb >b && cmp a b'
+# y = 2 x + 1 + 0.5 i = 1, 3.5, 6, ... 18.5
+ok 'the right result' eval '[ "$(od -An -v -tf4 a | tr -s " \n" " ")" = " 1 3.5 6 8.5 11 13.5 16 18.5 " ]'
+
+mkdir good bad empty
+cp x.bin good/input_0.bin
+cp y.pb good/output_0.pb
+cp x.bin bad/output_0.bin
+ok 'check' says_run 0 'max error 0, relative 0: ok' p.npu --check good
+ok 'check finds an error' says_run 1 'elements differ; element 0 is 1, expected 0' p.npu --check bad --input x.bin
+ok 'check with a tolerance' says_run 0 ': ok' p.npu --check bad --input x.bin --atol 12
+ok 'check of nothing' says_run 1 'no output_0.pb' p.npu --check empty
+ok 'check of a missing directory' says_run 1 'no output_0.pb' p.npu --check missing
+ok 'counters' says_run 0 '3 jobs, 18 descriptors' p.npu --repeat 3 --counters
+ok 'fault' says_run 1 'MMU_UNMAPPED.*node "bad", Conv' f.npu
+
+ok 'no model' says 2 'one model' run --device "$device"
+ok 'missing model' says_run 1 'none.npu: No such file' none.npu
+ok 'missing input' says_run 1 'none.bin: No such file' p.npu --input none.bin
+ok 'input with another name' says_run 1 'has no input "z"' p.npu --input z=x.bin
+ok 'output with another name' says_run 1 'has no output "z"' p.npu --output z=x.bin
+ok 'too many inputs' says_run 1 'has 1 inputs, 2 files' p.npu --input x.bin --input x.bin
+ok 'repeat of nothing' says_run 2 'positive' p.npu --repeat 0
+ok 'bad tolerance' says_run 2 'tolerance -1' p.npu --rtol -1
+ok 'input of a wrong size' eval 'head -c 31 x.bin >s.bin && says_run 1 "31 bytes, but .x. has 32" p.npu --input s.bin'
+ok 'output without a place' says_run 1 'cannot be written' p.npu --output /nonexistent/y.npy
+ok 'nothing half-written' eval '! run p.npu --output /dev/full && [ -c /dev/full ]'
+
+ok 'dis' says 0 'program "affine", format 0.1' dis p.npu
+ok 'dis names nodes' eval 'grep -q "node \"plus\" (Add)" out && grep -q "^MAP" out && grep -q "^END" out'
+ok 'dis assembles to the same' eval '"$npu" dis p.npu | "$prog_tool" asm p.npu'
+ok 'dis of something else' says 1 'not a program file' dis x.bin
+ok 'dis of a missing file' says 1 'No such file' dis none.npu
+ok 'dis of a directory' says 1 'not a regular file' dis .
+
+size=$(stat -c %s p.npu)
+damaged() {
+	local at
+	for at in 0 3 8 16 20 100 200 $((size / 2)) $((size - 1)); do
+		head -c "$at" p.npu >d.npu
+		says 1 d.npu dis d.npu || return 1
+		says_run 1 d.npu d.npu || return 1
+		cp p.npu d.npu
+		printf '\x5a' | dd of=d.npu bs=1 seek="$at" conv=notrunc status=none
+		says_run 1 d.npu d.npu || return 1
+	done
+}
+ok 'damaged programs' damaged
+echo "1..$count"

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* npu: one command for everything around the device; this file picks the sub-command. */
+#include <stdio.h>
+#include <string.h>
+#include "tool.h"
+
+static const struct tool_command commands[] = {
+	{ "info", "what a device is", cmd_info },
+	{ "run", "run a model on files, check its outputs", cmd_run },
+	{ "dis", "print a program as text", cmd_dis },
+};
+
+#define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+static int print_help(void)
+{
+	puts("usage: npu COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	puts("\n"
+	     "npu COMMAND --help tells about a command. Devices are named as in\n"
+	     "  --device /dev/accel/accel0    a device behind npu.ko (default: the first one)\n"
+	     "  --device sim                  the device core inside this process\n"
+	     "  --device sim,array_rows=8,array_cols=8,spm_bytes=128K,variant=scalar,threads=1");
+	return TOOL_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (!name)
+		return tool_usage(NULL, "no command");
+	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+		return print_help();
+	if (!strcmp(name, "--version")) {
+		printf("npu %s\n", npu_version());
+		return TOOL_OK;
+	}
+	for (size_t i = 0; i < COMMANDS; i++) {
+		int status;
+
+		if (strcmp(name, commands[i].name))
+			continue;
+		status = commands[i].run(argc - 1, argv + 1);
+		if ((fflush(stdout) || ferror(stdout)) && status == TOOL_OK)
+			status = tool_fail("standard output: cannot be written");
+		return status;
+	}
+	return tool_usage(NULL, "there is no command \"%s\"", name);
+}
