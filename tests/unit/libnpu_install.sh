@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # sh -c expands it
+# The library as an application finds it: libnpu_install.sh SOURCE BUILD. Prints TAP.
+set -u
+source=$1 build=$2
+
+# ok N NAME COMMAND...
+ok() {
+	local n=$1 name=$2 log
+	shift 2
+	if log=$("$@" 2>&1); then
+		echo "ok $n $name"
+	else
+		echo "not ok $n $name"
+		echo "# ${log//$'\n'/$'\n'# }"
+	fi
+}
+
+echo 1..4
+ok 1 'examples build against the installed library' "$source/scripts/examples" "$build"
+stage=$build/stage
+pc=$(find "$stage" -name npu.pc)
+lib=$(dirname "$(dirname "$pc")")
+ok 2 'headers, map and links are installed' \
+	find "$stage"/usr/local/include/npu/npu{,_graph,_models}.h "$lib"/libnpu.so "$lib"/libnpu.so.0
+ok 3 'headers stand alone' sh -c '
+	for header; do
+		echo "#include <${header##*/}>" | cc -std=c11 -Wall -Wextra -Wpedantic -Werror \
+			-I"${header%/*}" -fsyntax-only -x c - || exit 1
+		! command -v c++ >/dev/null ||
+		echo "#include <${header##*/}>" | c++ -Wall -Wextra -Werror \
+			-I"${header%/*}" -fsyntax-only -x c++ - || exit 1
+	done' sh "$stage"/usr/local/include/npu/*.h
+ok 4 'the example runs on the in-process device' \
+	env LD_LIBRARY_PATH="$lib" "$build/examples/hello" sim
