@@ -434,16 +434,24 @@ static enum npu_fault_code check_map(struct check *ck, const struct npu_desc_map
 	const uint32_t *uop = npu_map_uops(d);
 	enum npu_fault_code code = check_dims(ck, "dim", d->dim, 4);
 	uint32_t written = 0;
-	bool stores = false;
+	uint32_t loaded = 0;
+	uint32_t stored = 0;
 
 	for (unsigned int i = 0; i < d->operands && !code; i++)
 		code = check_ref(ck, name[i], &d->view[i].ref, S_SPM | S_ACC, T_SPM);
 	for (unsigned int i = 0; i < d->uops && !code; i++) {
 		code = check_uop(ck, d, uop[i], &written);
-		stores |= NPU_UOP_OP(uop[i]) == NPU_UOP_ST;
+		if (!code && NPU_UOP_OP(uop[i]) == NPU_UOP_LD)
+			loaded |= 1u << NPU_UOP_A(uop[i]);
+		else if (!code && NPU_UOP_OP(uop[i]) == NPU_UOP_ST)
+			stored |= 1u << NPU_UOP_DST(uop[i]);
 	}
-	if (!code && !stores)
+	if (!code && !stored)
 		code = refuse(ck, NPU_FAULT_OPERAND, "uop", "the program stores nothing");
+	/* It would have no footprint, and so no bounds. */
+	for (unsigned int i = 0; i < d->operands && !code; i++)
+		if (!((loaded | stored) >> i & 1))
+			code = refuse(ck, NPU_FAULT_OPERAND, name[i], "is neither loaded nor stored");
 	return code;
 }
 

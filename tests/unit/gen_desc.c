@@ -537,7 +537,7 @@ static unsigned int pick_source(struct gen *g, uint32_t written, unsigned int co
 	return source;
 }
 
-/* The last micro-op is a ST; before it anything whose sources exist. */
+/* First every operand is used, the last micro-op is a ST; else anything whose sources exist. */
 static void gen_program(struct gen *g, struct npu_desc_map *d, uint32_t *uop, uint32_t stored)
 {
 	uint32_t written = 0;
@@ -547,18 +547,24 @@ static void gen_program(struct gen *g, struct npu_desc_map *d, uint32_t *uop, ui
 		unsigned int source[3] = { 0, 0, 0 };
 		unsigned int dst = gen_below(g, NPU_MAP_REGS);
 
-		if (i + 1 < d->uops && op == NPU_UOP_ST && chance(g, 70))
+		if (i < d->operands)
+			op = stored & 1u << i && chance(g, 50) ? NPU_UOP_ST : NPU_UOP_LD;
+		else if (i + 1 < d->uops && op == NPU_UOP_ST && chance(g, 70))
 			op = NPU_UOP_FADD;
 		if (!written && !d->consts && npu_uop_sources(op))
 			op = i + 1 < d->uops ? NPU_UOP_LD : NPU_UOP_ST;
 		for (unsigned int j = 0; j < npu_uop_sources(op); j++)
 			source[j] = op == NPU_UOP_LD ? gen_below(g, d->operands) :
 				pick_source(g, written, d->consts);
-		if (op == NPU_UOP_ST)
+		if (op == NPU_UOP_LD && i < d->operands)
+			source[0] = i;
+		if (op == NPU_UOP_ST && i < d->operands)
+			dst = i;
+		else if (op == NPU_UOP_ST)
 			do {
 				dst = gen_below(g, d->operands);
 			} while (!(stored & 1u << dst));
-		else
+		if (op != NPU_UOP_ST)
 			written |= 1u << dst;
 		uop[i] = NPU_UOP_WORD(op, dst, source[0], source[1], source[2]);
 	}
@@ -584,7 +590,7 @@ static size_t gen_map(struct gen *g, struct npu_desc_map *d)
 	d->operands = (uint8_t)gen_range(g, 1, NPU_MAP_OPERANDS);
 	bytes = sizeof(*d) + d->operands * sizeof(struct npu_view);
 	room = (unsigned int)(NPU_DESC_BYTES_MAX - bytes) / 4;
-	d->uops = (uint8_t)gen_range(g, 2, room < NPU_MAP_UOPS ? room : NPU_MAP_UOPS);
+	d->uops = (uint8_t)gen_range(g, d->operands + 1u, room < NPU_MAP_UOPS ? room : NPU_MAP_UOPS);
 	room -= d->uops;
 	d->consts = (uint8_t)gen_below(g, (room < NPU_MAP_CONSTS ? room : NPU_MAP_CONSTS) + 1);
 	stored = 1u << gen_below(g, d->operands) | (uint32_t)gen_u64(g);

@@ -461,6 +461,8 @@ static const struct rule rules[] = {
 	{ MAP(V0, "ld m0, v1 st v0, m0"), NPU_FAULT_OPERAND, "uop" },
 	{ MAP(V0, "st v1, k0 k0=1"), NPU_FAULT_OPERAND, "uop" },
 	{ MAP(V0, "st v0, k1 k0=1"), NPU_FAULT_OPERAND, "uop" },
+	{ MAP(V0 " " V1, "st v0, k0 k0=1"), NPU_FAULT_OPERAND, "v1" },
+	{ MAP(V0 " " V1, "ld m0, v0 st v0, m0"), NPU_FAULT_OPERAND, "v1" },
 	{ MAP("v0=acc[0]:i8 stride=(0,0,0,1)", "st v0, k0 k0=1"), NPU_FAULT_OPERAND, "v0" },
 	{ MAP("v0=spm[0]:i64 stride=(0,0,0,1)", "st v0, k0 k0=1"), NPU_FAULT_OPERAND, "v0" },
 	{ MAP("v0=spm[0]:i8 stride=(0,0,0,1)", "st v0, k0 k0=1"), NPU_FAULT_NONE, "" },
