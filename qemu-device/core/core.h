@@ -322,8 +322,11 @@ void npu_cp_blame(struct npu_core *core);
 
 /* ---- run.c ---- */
 
-/* In synchronous mode nobody else looks at the clock: end a job that is too long. */
-void npu_job_watch(struct npu_core *core);
+/*
+ * Whether a job that reaches @cycle must end: in synchronous mode the watchdog
+ * counts modelled time, as nobody else could interrupt a long descriptor.
+ */
+bool npu_job_too_long(const struct npu_core *core, uint64_t cycle);
 int npu_run_threads_start(struct npu_core *core);
 void npu_run_threads_stop(struct npu_core *core);
 

@@ -328,11 +328,14 @@ static int execute(struct npu_core *core, const struct fetched *f)
 {
 	const struct npu_desc_hdr *hdr = f->desc;
 	uint8_t engine = (uint8_t)npu_op_engine(hdr->opcode);
+	struct npu_span span = npu_model_issue(&core->model, f->desc);
 	struct npu_diag diag;
 	int result;
 	int ret;
 
-	core->job.cycle = npu_model_issue(&core->model, f->desc).start;
+	core->job.cycle = span.start;
+	if (npu_job_too_long(core, span.end))
+		return npu_job_fault(core, NPU_FAULT_WATCHDOG, 0, false);
 	if (engine != NPU_ENGINE_CP) {
 		if (npu_check_bounds(&core->limits, f->desc, core->job.regs, &diag))
 			return refuse_bounds(core, f->desc, diag.code);
@@ -404,7 +407,6 @@ enum npu_cp_result npu_cp_run(struct npu_core *core)
 
 		if (npu_job_cancelled(core))
 			return NPU_CP_CANCELLED;
-		npu_job_watch(core);
 		ret = step(core);
 		switch (ret) {
 		case 0:

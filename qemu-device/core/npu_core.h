@@ -42,7 +42,8 @@ enum npu_core_variant {
  * @ve_bytes_per_cycle: vector width (default 64)
  * @threads: host threads that compute, the run thread included (default: host's cores, at most 64)
  * @variant: kernels to use
- * @watchdog_ms: a job that runs longer faults WATCHDOG; 0: never
+ * @watchdog_ms: a job that runs longer faults WATCHDOG; 0: never. In
+ *	synchronous mode, longer in modelled time
  * @synchronous: no threads; jobs run inside npu_core_run() (tests, fuzzing)
  */
 struct npu_core_config {

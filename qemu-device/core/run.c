@@ -242,14 +242,11 @@ static bool time_is_up(const struct npu_core *core, uint64_t now)
 	       now - core->job.start_ns > limit_ns;
 }
 
-void npu_job_watch(struct npu_core *core)
+bool npu_job_too_long(const struct npu_core *core, uint64_t cycle)
 {
-	if (!core->config.synchronous || !core->config.watchdog_ms)
-		return;
-	if (time_is_up(core, now_ns(core))) {
-		core->job_timed_out = true;
-		atomic_store(&core->cancel, true);
-	}
+	const struct npu_core_config *c = &core->config;
+
+	return c->synchronous && c->watchdog_ms && cycle / c->clock_khz >= c->watchdog_ms;
 }
 
 /* Sleep for about the rest of the job's time, in host time; lock is held. */

@@ -585,7 +585,7 @@ static void test_watchdog_threaded(void **state)
 static void test_watchdog_synchronous(void **state)
 {
 	for (int stalled = 0; stalled < 2; stalled++) {
-		struct core_bus *bus = make_bus(false, 20);
+		struct core_bus *bus = make_bus(false, 2);
 		struct core_job job = stalled ? stalled_job(bus) : long_job(bus);
 
 		(void)state;
