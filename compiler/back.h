@@ -10,7 +10,7 @@
  * Compile @k (which is changed) into a program image (isa/npu_prog.h),
  * malloc()ed. @target may have 0 fields (default preset). @dump is NULL or
  * letters of passes whose result is printed to @dump_file:
- *	K kernel IR as given, F fuse, P plan, T tile, A place, O order
+ *	K kernel IR as given, F fuse, S slice, P plan, T tile, A place, O order
  * 0, or -errno with a message.
  */
 int nc_back(struct kir *k, const struct npu_target *target, const char *dump, FILE *dump_file,

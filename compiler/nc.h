@@ -213,8 +213,14 @@ int nc_op_error(struct nc_back *b, uint32_t node, const char *fmt, ...)
 /* fuse.c */
 int nc_fuse(struct nc_back *b);
 
+/* slice.c */
+int nc_slice(struct nc_back *b);
+
 /* plan.c */
-int nc_plan(struct nc_back *b, uint32_t resident_limit_bytes);
+/* Most SPM that resident tensors should take. */
+uint32_t nc_resident_limit(const struct nc_back *b);
+int nc_plan(struct nc_back *b, uint32_t limit_bytes);
+int nc_plan_dump(const struct nc_back *b, FILE *out);
 
 /* tile.c */
 int nc_tile(struct nc_back *b);

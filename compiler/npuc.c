@@ -16,7 +16,7 @@ static const char usage[] =
 	"  -o FILE          program file to write (whole or not at all)\n"
 	"  -t, --target T   array and memories, as rows=16,cols=32,spm=8388608,acc=262144,\n"
 	"                   bandwidth=16000,latency=100,bursts=32,vector=64 (any of them)\n"
-	"  -d LETTERS       print after passes: K kernel IR, F fuse, P plan, T tile,\n"
+	"  -d LETTERS       print after passes: K kernel IR, F fuse, S slice, P plan, T tile,\n"
 	"                   A place, O order\n"
 	"      --verify     prove the program sound\n"
 	"      --report     print what the program needs\n";

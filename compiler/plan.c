@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Plan: which tensors live in SPM as a whole, from their first write to their
+ * last read, and where. The rest of the scratchpad is the tiles'.
+ *
+ * requires: legal kernel IR
+ * establishes: nc_back.home in SPM and of inputs and outputs, .cache_from.
+ *	Views of resident tensors can be used in place by every operation.
+ */
 #include "nc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "kir_view.h"
 #include "npu_prog.h"
 
 #define IO_REGS	(NPU_PROG_REG_FIRST_TEMP - NPU_PROG_REG_FIRST_IO)
@@ -34,15 +44,164 @@ static int assign_io(struct nc_back *b)
 	return 0;
 }
 
-int nc_plan(struct nc_back *b, uint32_t resident_limit_bytes)
+/* ---- residents ---- */
+
+/**
+ * struct candidate - a tensor that could be resident
+ * @first: operation that touches it first
+ * @last: and last
+ * @uses: how often it is touched
+ * @unfit: some operation cannot use it in place
+ */
+struct candidate {
+	uint32_t tensor;
+	uint32_t first;
+	uint32_t last;
+	uint32_t uses;
+	bool unfit;
+	uint64_t bytes;
+	uint64_t at;
+};
+
+/* Windows and vectors want their innermost loop contiguous. */
+static bool fits_in_place(const struct kir_op *op, const struct kir_access *a)
 {
-	(void)resident_limit_bytes;
+	bool window = op->kind == KIR_CONV || op->kind == KIR_POOL;
+	bool bias = (op->kind == KIR_MATMUL && a->view == &op->matmul.bias) ||
+		(op->kind == KIR_CONV && a->view == &op->conv.bias);
+	unsigned int inner = a->ndim - 1;
+
+	if (a->in_map || (!window && !bias))
+		return true;
+	return a->dim[inner] == 1 || a->view->stride[inner] == 1;
+}
+
+/* All tensors between operations; returns their number. */
+static uint32_t list_candidates(struct nc_back *b, struct candidate *c, uint32_t *index)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < b->k->ops; i++) {
+		struct kir_access access[KIR_ACCESSES_MAX];
+		unsigned int accesses = kir_op_accesses(b->k->op[i], access);
+
+		for (unsigned int j = 0; j < accesses; j++) {
+			uint32_t tensor = access[j].view->tensor;
+			const struct kir_tensor *t = &b->k->tensor[tensor];
+			struct candidate *at;
+
+			if (t->kind != KIR_TEMP)
+				continue;
+			if (!index[tensor]) {
+				c[count] = (struct candidate){
+					.tensor = tensor,
+					.first = i,
+					.bytes = npu_ceil_div(t->elems * npu_dtype_bytes(t->dtype),
+							      NC_ALIGN_BYTES) * NC_ALIGN_BYTES,
+				};
+				index[tensor] = ++count;
+			}
+			at = &c[index[tensor] - 1];
+			at->last = i;
+			at->uses++;
+			at->unfit = at->unfit || !fits_in_place(b->k->op[i], &access[j]);
+		}
+	}
+	return count;
+}
+
+/* Most uses per operation of its life first: those free their place soonest. */
+static int by_worth(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	uint64_t xs = (uint64_t)x->uses * (y->last - y->first + 1);
+	uint64_t ys = (uint64_t)y->uses * (x->last - x->first + 1);
+
+	if (xs != ys)
+		return xs > ys ? -1 : 1;
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return x->tensor < y->tensor ? -1 : x->tensor > y->tensor;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct candidate *const *x = a, *const *y = b;
+
+	return (*x)->at < (*y)->at ? -1 : (*x)->at > (*y)->at;
+}
+
+/* Lowest place that nobody has while @c lives; false above @limit. */
+static bool find_place(struct candidate *c, struct candidate **placed, uint32_t count,
+		       struct candidate **busy, uint64_t limit)
+{
+	uint32_t n = 0;
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (placed[i]->first <= c->last && c->first <= placed[i]->last)
+			busy[n++] = placed[i];
+	qsort(busy, n, sizeof(struct candidate *), by_place);
+	for (uint32_t i = 0; i < n && busy[i]->at < at + c->bytes; i++)
+		at = npu_max_u64(at, busy[i]->at + busy[i]->bytes);
+	c->at = at;
+	return at + c->bytes <= limit;
+}
+
+static int place_residents(struct nc_back *b, uint32_t limit)
+{
+	size_t room = (size_t)b->k->tensors + 1;
+	struct candidate *c = nc_alloc_array(b->arena, room, sizeof(*c));
+	struct candidate **placed = nc_alloc_array(b->arena, room, sizeof(struct candidate *));
+	struct candidate **busy = nc_alloc_array(b->arena, room, sizeof(struct candidate *));
+	uint32_t *index = nc_alloc_array(b->arena, room, sizeof(*index));
+	uint32_t count, kept = 0;
+	uint64_t top = 0;
+
+	if (!c || !placed || !busy || !index)
+		return nc_no_memory(b);
+	count = list_candidates(b, c, index);
+	qsort(c, count, sizeof(*c), by_worth);
+	for (uint32_t i = 0; i < count; i++) {
+		struct nc_home *home = &b->home[c[i].tensor];
+
+		if (c[i].unfit || c[i].bytes > limit ||
+		    !find_place(&c[i], placed, kept, busy, limit))
+			continue;
+		placed[kept++] = &c[i];
+		home->resident = true;
+		home->in_memory = false;
+		home->spm_bytes = (uint32_t)c[i].at;
+		top = npu_max_u64(top, c[i].at + c[i].bytes);
+	}
+	b->cache_from = (uint32_t)top;
+	return 0;
+}
+
+uint32_t nc_resident_limit(const struct nc_back *b)
+{
+	return b->limits.spm_bytes / 2 / NC_ALIGN_BYTES * NC_ALIGN_BYTES;
+}
+
+int nc_plan(struct nc_back *b, uint32_t limit)
+{
+	int ret;
+
 	b->homes = b->k->tensors;
 	b->home = nc_alloc_array(b->arena, (size_t)b->homes + 1, sizeof(*b->home));
 	if (!b->home)
 		return nc_no_memory(b);
 	for (uint32_t i = 0; i < b->homes; i++)
 		b->home[i].in_memory = true;
-	b->cache_from = 0;
-	return assign_io(b);
+	ret = place_residents(b, limit);
+	return ret ? ret : assign_io(b);
+}
+
+int nc_plan_dump(const struct nc_back *b, FILE *out)
+{
+	for (uint32_t i = 0; i < b->homes; i++)
+		if (b->home[i].resident)
+			fprintf(out, "t%u resident at 0x%x\n", i, b->home[i].spm_bytes);
+	fprintf(out, "tiles from 0x%x\n", b->cache_from);
+	return ferror(out) ? -EIO : 0;
 }

@@ -4,7 +4,7 @@
  * earlier operations wrote, through permuted, strided, reversed and broadcast
  * views; they write tensors whole, in a permuted layout.
  */
-#include "gen_kir.h"
+#include "gen_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,36 +12,25 @@
 #include "kir_view.h"
 #include "npu_check.h"
 
-#define POOL 32
-
-struct gen {
-	struct kir *k;
-	uint64_t state;
-	uint32_t elems;
-	/* Tensors that may be read. */
-	uint32_t pool[POOL];
-	unsigned int pools;
-};
-
 uint32_t gen_bits(uint64_t *state)
 {
 	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
 	return (uint32_t)(*state >> 32);
 }
 
-static uint32_t below(struct gen *g, uint32_t n)
+uint32_t gen_below(struct gen *g, uint32_t n)
 {
 	return (uint32_t)((uint64_t)gen_bits(&g->state) * n >> 32);
 }
 
-static uint32_t range(struct gen *g, uint32_t lo, uint32_t hi)
+uint32_t gen_range(struct gen *g, uint32_t lo, uint32_t hi)
 {
-	return lo + below(g, hi - lo + 1);
+	return lo + gen_below(g, hi - lo + 1);
 }
 
-static bool chance(struct gen *g, uint32_t percent)
+bool gen_chance(struct gen *g, uint32_t percent)
 {
-	return below(g, 100) < percent;
+	return gen_below(g, 100) < percent;
 }
 
 /* 1, small, beside a power of two or a multiple of 16, or anything up to @max. */
@@ -49,21 +38,21 @@ static uint32_t size(struct gen *g, uint32_t max)
 {
 	uint32_t v;
 
-	switch (below(g, 5)) {
+	switch (gen_below(g, 5)) {
 	case 0:
-		v = range(g, 1, 3);
+		v = gen_range(g, 1, 3);
 		break;
 	case 1:
-		v = range(g, 1, 12);
+		v = gen_range(g, 1, 12);
 		break;
 	case 2:
-		v = (16u << below(g, 4)) + below(g, 3) - 1;
+		v = (16u << gen_below(g, 4)) + gen_below(g, 3) - 1;
 		break;
 	case 3:
-		v = 16 * range(g, 1, 8);
+		v = 16 * gen_range(g, 1, 8);
 		break;
 	default:
-		v = range(g, 1, max);
+		v = gen_range(g, 1, max);
 		break;
 	}
 	return v < max ? v : max;
@@ -72,7 +61,7 @@ static uint32_t size(struct gen *g, uint32_t max)
 /* @n sizes whose product stays below about @elems; one of them may be large. */
 static void sizes(struct gen *g, uint32_t *dim, unsigned int n, uint64_t elems)
 {
-	unsigned int large = below(g, n);
+	unsigned int large = gen_below(g, n);
 	uint64_t product = 1;
 
 	for (unsigned int i = 0; i < n; i++) {
@@ -82,13 +71,13 @@ static void sizes(struct gen *g, uint32_t *dim, unsigned int n, uint64_t elems)
 		product *= dim[i];
 	}
 	product /= dim[large];
-	if (chance(g, 50) && elems / product > dim[large])
-		dim[large] = range(g, dim[large], (uint32_t)(elems / product));
+	if (gen_chance(g, 50) && elems / product > dim[large])
+		dim[large] = gen_range(g, dim[large], (uint32_t)(elems / product));
 }
 
 /* ---- tensors and views ---- */
 
-static uint32_t add_tensor(struct gen *g, enum kir_tensor_kind kind, enum npu_dtype dtype,
+uint32_t gen_tensor(struct gen *g, enum kir_tensor_kind kind, enum npu_dtype dtype,
 			   uint64_t elems)
 {
 	struct kir_tensor t = {
@@ -126,8 +115,8 @@ static void permutation(struct gen *g, unsigned int *order, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
 		order[i] = i;
-	for (unsigned int i = n; i-- > 1 && chance(g, 60);) {
-		unsigned int j = below(g, i + 1), swap = order[i];
+	for (unsigned int i = n; i-- > 1 && gen_chance(g, 60);) {
+		unsigned int j = gen_below(g, i + 1), swap = order[i];
 
 		order[i] = order[j];
 		order[j] = swap;
@@ -148,8 +137,8 @@ static uint64_t layout(struct gen *g, const uint32_t *dim, unsigned int n, bool 
 		stride[d] = broadcast && broadcast[d] ? 0 : (int64_t)elems;
 		if (stride[d])
 			elems *= dim[d];
-		if (gaps && chance(g, 10))
-			elems += below(g, 5);
+		if (gaps && gen_chance(g, 10))
+			elems += gen_below(g, 5);
 	}
 	return elems;
 }
@@ -158,7 +147,7 @@ static uint64_t layout(struct gen *g, const uint32_t *dim, unsigned int n, bool 
 static void reverse(struct gen *g, struct kir_view *v, const uint32_t *dim, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
-		if (chance(g, 5)) {
+		if (gen_chance(g, 5)) {
 			v->offset += v->stride[i] * (int64_t)(dim[i] - 1);
 			v->stride[i] = -v->stride[i];
 		}
@@ -167,13 +156,13 @@ static void reverse(struct gen *g, struct kir_view *v, const uint32_t *dim, unsi
 /* An older tensor with at least @elems elements, or a new one. */
 static uint32_t readable(struct gen *g, enum npu_dtype dtype, uint64_t elems)
 {
-	for (unsigned int i = g->pools; i-- > 0 && chance(g, 80);) {
+	for (unsigned int i = g->pools; i-- > 0 && gen_chance(g, 80);) {
 		const struct kir_tensor *t = &g->k->tensor[g->pool[i]];
 
 		if (t->dtype == dtype && t->elems >= elems)
 			return g->pool[i];
 	}
-	return add_tensor(g, chance(g, 30) ? KIR_CONST : KIR_INPUT, dtype, elems + below(g, 3));
+	return gen_tensor(g, gen_chance(g, 30) ? KIR_CONST : KIR_INPUT, dtype, elems + gen_below(g, 3));
 }
 
 static void read_view(struct gen *g, struct kir_view *v, enum npu_dtype dtype, const uint32_t *dim,
@@ -184,11 +173,11 @@ static void read_view(struct gen *g, struct kir_view *v, enum npu_dtype dtype, c
 
 	memset(v, 0, sizeof(*v));
 	for (unsigned int i = 0; i < n; i++)
-		broadcast[i] = chance(g, broadcast_percent);
+		broadcast[i] = gen_chance(g, broadcast_percent);
 	elems = layout(g, dim, n, true, broadcast, v->stride);
 	v->tensor = readable(g, dtype, elems);
 	room = g->k->tensor[v->tensor].elems - elems;
-	v->offset = room ? below(g, (uint32_t)(room < 1000 ? room : 1000) + 1) : 0;
+	v->offset = room ? gen_below(g, (uint32_t)(room < 1000 ? room : 1000) + 1) : 0;
 	reverse(g, v, dim, n);
 }
 
@@ -199,13 +188,13 @@ static void write_view(struct gen *g, struct kir_view *v, enum npu_dtype dtype,
 
 	memset(v, 0, sizeof(*v));
 	elems = layout(g, dim, n, false, NULL, v->stride);
-	v->tensor = add_tensor(g, chance(g, 60) ? KIR_OUTPUT : KIR_TEMP, dtype, elems);
+	v->tensor = gen_tensor(g, gen_chance(g, 60) ? KIR_OUTPUT : KIR_TEMP, dtype, elems);
 	reverse(g, v, dim, n);
 }
 
 static void publish(struct gen *g, const struct kir_view *v)
 {
-	if (g->pools < POOL)
+	if (g->pools < GEN_POOL)
 		g->pool[g->pools++] = v->tensor;
 }
 
@@ -234,24 +223,24 @@ static void add_uop(struct program *p, unsigned int op, unsigned int dst, unsign
 
 static unsigned int source(struct gen *g, const struct program *p)
 {
-	if (p->m->consts && chance(g, 20))
-		return NPU_UOP_CONST + below(g, p->m->consts);
-	return below(g, p->regs);
+	if (p->m->consts && gen_chance(g, 20))
+		return NPU_UOP_CONST + gen_below(g, p->m->consts);
+	return gen_below(g, p->regs);
 }
 
 /* Loads of all inputs, some arithmetic, stores of all outputs. */
-static void add_program(struct gen *g, struct program *p, bool iota)
+void gen_program(struct gen *g, struct kir_map *m, bool floats, bool iota)
 {
-	struct kir_map *m = p->m;
-	unsigned int steps = below(g, 8);
+	struct program program = { .m = m, .floats = floats }, *p = &program;
+	unsigned int steps = gen_below(g, 8);
 
-	m->consts = below(g, 4);
+	m->consts = gen_below(g, 4);
 	for (unsigned int i = 0; i < m->consts; i++) {
 		float f = (float)(int32_t)gen_bits(&g->state) * 0x1p-30f;
 
 		memcpy(&m->konst[i], &f, sizeof(f));
 		if (!p->floats)
-			m->konst[i] = gen_bits(&g->state) >> below(g, 32);
+			m->konst[i] = gen_bits(&g->state) >> gen_below(g, 32);
 	}
 	for (unsigned int i = 0; i < m->operands; i++)
 		if (!m->operand[i].write)
@@ -263,9 +252,9 @@ static void add_program(struct gen *g, struct program *p, bool iota)
 		p->regs++;
 	}
 	for (unsigned int i = 0; i < steps; i++) {
-		unsigned int op = p->floats ? float_uops[below(g, sizeof(float_uops))] :
-			int_uops[below(g, sizeof(int_uops))];
-		unsigned int n = npu_uop_sources(op), dst = below(g, p->regs + 1);
+		unsigned int op = p->floats ? float_uops[gen_below(g, sizeof(float_uops))] :
+			int_uops[gen_below(g, sizeof(int_uops))];
+		unsigned int n = npu_uop_sources(op), dst = gen_below(g, p->regs + 1);
 
 		add_uop(p, op, dst, source(g, p), n > 1 ? source(g, p) : 0,
 			n > 2 ? source(g, p) : 0);
@@ -274,7 +263,7 @@ static void add_program(struct gen *g, struct program *p, bool iota)
 	}
 	for (unsigned int i = 0; i < m->operands; i++)
 		if (m->operand[i].write)
-			add_uop(p, NPU_UOP_ST, i, chance(g, 50) ? p->regs - 1 : source(g, p), 0, 0);
+			add_uop(p, NPU_UOP_ST, i, gen_chance(g, 50) ? p->regs - 1 : source(g, p), 0, 0);
 }
 
 static void add_operands(struct gen *g, struct kir_map *m, enum npu_dtype dtype,
@@ -282,7 +271,7 @@ static void add_operands(struct gen *g, struct kir_map *m, enum npu_dtype dtype,
 {
 	for (unsigned int i = 0; i < inputs; i++)
 		read_view(g, &m->operand[m->operands++].view, dtype, m->dim, m->ndim,
-			  chance(g, 30) ? 40 : 0);
+			  gen_chance(g, 30) ? 40 : 0);
 	for (unsigned int i = 0; i < outputs; i++) {
 		struct kir_operand *o = &m->operand[m->operands++];
 
@@ -300,8 +289,6 @@ static void publish_map(struct gen *g, const struct kir_map *m)
 
 static void epilogue(struct gen *g, struct kir_map *m, const uint32_t dim[4], unsigned int groups)
 {
-	struct program p = { .m = m, .floats = true };
-
 	m->ndim = 4;
 	memcpy(m->dim, dim, 4 * sizeof(*dim));
 	for (unsigned int i = 0; i < groups; i++) {
@@ -311,15 +298,15 @@ static void epilogue(struct gen *g, struct kir_map *m, const uint32_t dim[4], un
 		o->acc_group = i;
 		o->view.tensor = KIR_NO_TENSOR;
 	}
-	add_operands(g, m, NPU_F32, chance(g, 40) ? below(g, 3) : 0, chance(g, 15) ? 2 : 1);
-	add_program(g, &p, false);
+	add_operands(g, m, NPU_F32, gen_chance(g, 40) ? gen_below(g, 3) : 0, gen_chance(g, 15) ? 2 : 1);
+	gen_program(g, m, true, false);
 }
 
 /* ---- operations ---- */
 
 static void vector_view(struct gen *g, struct kir_view *v, uint32_t n)
 {
-	if (chance(g, 50))
+	if (gen_chance(g, 50))
 		read_view(g, v, NPU_F32, &n, 1, 10);
 	else
 		*v = (struct kir_view){ .tensor = KIR_NO_TENSOR };
@@ -329,13 +316,13 @@ static void gen_map(struct gen *g)
 {
 	struct kir_op *op = kir_add_op(g->k, KIR_MAP, 0);
 	struct kir_map *m = &op->map;
-	struct program p = { .m = m, .floats = chance(g, 70) };
+	bool floats = gen_chance(g, 70);
 
-	m->ndim = range(g, 1, KIR_DIMS);
+	m->ndim = gen_range(g, 1, KIR_DIMS);
 	sizes(g, m->dim, m->ndim, g->elems);
-	add_operands(g, m, p.floats ? NPU_F32 : NPU_I32, range(g, 1, 3), range(g, 1, 2));
+	add_operands(g, m, floats ? NPU_F32 : NPU_I32, gen_range(g, 1, 3), gen_range(g, 1, 2));
 	/* Now and then in place: read what is written. */
-	if (g->pools && chance(g, 20)) {
+	if (g->pools && gen_chance(g, 20)) {
 		struct kir_operand *o = &m->operand[m->operands - 1];
 		uint32_t tensor = g->pool[g->pools - 1];
 
@@ -350,7 +337,7 @@ static void gen_map(struct gen *g)
 			m->operand[m->operands++].write = false;
 		}
 	}
-	add_program(g, &p, chance(g, 15));
+	gen_program(g, m, floats, gen_chance(g, 15));
 	publish_map(g, m);
 }
 
@@ -366,7 +353,7 @@ static void gen_matmul(struct gen *g)
 	m->m = dim[2];
 	columns = dim[3];
 	m->k = dim[4];
-	m->groups = chance(g, 70) ? 1 : range(g, 2, 4);
+	m->groups = gen_chance(g, 70) ? 1 : gen_range(g, 2, 4);
 	m->n = columns * m->groups;
 	read_view(g, &m->a, NPU_F32, (uint32_t[]){ m->b0, m->b1, m->m, m->k }, 4, 10);
 	read_view(g, &m->b, NPU_F32, (uint32_t[]){ m->b0, m->b1, m->k, m->n }, 4, 10);
@@ -380,21 +367,21 @@ static void gen_axis(struct gen *g, uint32_t kernel, uint32_t *in, uint32_t *out
 {
 	uint64_t seen, reach;
 
-	*stride = chance(g, 60) ? 1 : range(g, 1, 4);
-	*dil = chance(g, 70) ? 1 : range(g, 1, 3);
-	*in = size(g, chance(g, 20) ? 80 : 24);
-	*pad = chance(g, 50) ? 0 : (int32_t)below(g, 2 * kernel) - 1;
-	seen = ((uint64_t)*in - 1) * up + 1 + (uint64_t)(*pad > 0 ? *pad : 0) + below(g, 2);
+	*stride = gen_chance(g, 60) ? 1 : gen_range(g, 1, 4);
+	*dil = gen_chance(g, 70) ? 1 : gen_range(g, 1, 3);
+	*in = size(g, gen_chance(g, 20) ? 80 : 24);
+	*pad = gen_chance(g, 50) ? 0 : (int32_t)gen_below(g, 2 * kernel) - 1;
+	seen = ((uint64_t)*in - 1) * up + 1 + (uint64_t)(*pad > 0 ? *pad : 0) + gen_below(g, 2);
 	reach = (uint64_t)(kernel - 1) * *dil + 1;
 	*out = seen < reach ? 1 : (uint32_t)((seen - reach) / *stride + 1);
 }
 
 static void gen_window(struct gen *g, struct kir_window *w, uint32_t max_kernel, uint32_t max_up)
 {
-	w->kh = range(g, 1, max_kernel);
-	w->kw = chance(g, 70) ? w->kh : range(g, 1, max_kernel);
-	w->up_h = range(g, 1, max_up);
-	w->up_w = range(g, 1, max_up);
+	w->kh = gen_range(g, 1, max_kernel);
+	w->kw = gen_chance(g, 70) ? w->kh : gen_range(g, 1, max_kernel);
+	w->up_h = gen_range(g, 1, max_up);
+	w->up_w = gen_range(g, 1, max_up);
 	gen_axis(g, w->kh, &w->h, &w->oh, &w->stride_h, &w->dil_h, &w->pad_top, w->up_h);
 	gen_axis(g, w->kw, &w->w, &w->ow, &w->stride_w, &w->dil_w, &w->pad_left, w->up_w);
 }
@@ -407,26 +394,26 @@ static void gen_conv(struct gen *g)
 	uint64_t macs = (uint64_t)g->elems * 16, outs;
 	uint32_t c_group, k_group, dim[4];
 
-	gen_window(g, w, chance(g, 20) ? 7 : 3, chance(g, 15) ? 3 : 1);
+	gen_window(g, w, gen_chance(g, 20) ? 7 : 3, gen_chance(g, 15) ? 3 : 1);
 	outs = (uint64_t)w->oh * w->ow * w->kh * w->kw;
 	c_group = size(g, macs / outs < 2 ? 1 : macs / outs < 200 ? (uint32_t)(macs / outs) : 200);
 	macs /= outs * c_group;
 	k_group = macs < 2 ? 1 : size(g, macs < 150 ? (uint32_t)macs : 150);
 	macs /= k_group;
-	c->groups = macs < 2 || chance(g, 60) ? 1 : range(g, 1, macs < 6 ? (uint32_t)macs : 6);
-	if (chance(g, 15)) {
+	c->groups = macs < 2 || gen_chance(g, 60) ? 1 : gen_range(g, 1, macs < 6 ? (uint32_t)macs : 6);
+	if (gen_chance(g, 15)) {
 		c->groups = c_group;
 		c_group = 1;
-		k_group = chance(g, 80) ? 1 : 2;
+		k_group = gen_chance(g, 80) ? 1 : 2;
 	}
 	macs /= c->groups;
-	w->n = macs < 2 ? 1 : range(g, 1, macs < 4 ? (uint32_t)macs : 4);
+	w->n = macs < 2 ? 1 : gen_range(g, 1, macs < 4 ? (uint32_t)macs : 4);
 	w->c = c_group * c->groups;
 	w->k = k_group * c->groups;
 	memcpy(dim, (uint32_t[]){ w->k, c_group, w->kh, w->kw }, sizeof(dim));
 	read_view(g, &c->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
 	memset(&c->weights, 0, sizeof(c->weights));
-	c->weights.tensor = add_tensor(g, KIR_CONST, NPU_F32,
+	c->weights.tensor = gen_tensor(g, KIR_CONST, NPU_F32,
 				       layout(g, dim, 4, false, NULL, c->weights.stride));
 	vector_view(g, &c->bias, w->k);
 	epilogue(g, &c->epilogue, (uint32_t[]){ w->n, w->oh, w->ow, w->k }, 1);
@@ -444,10 +431,10 @@ static void gen_pool(struct gen *g)
 	left /= (uint64_t)w->oh * w->ow * w->kh * w->kw;
 	w->c = left < 2 ? 1 : size(g, left < 200 ? (uint32_t)left : 200);
 	left /= w->c;
-	w->n = left < 2 ? 1 : range(g, 1, left < 5 ? (uint32_t)left : 5);
+	w->n = left < 2 ? 1 : gen_range(g, 1, left < 5 ? (uint32_t)left : 5);
 	w->k = w->c;
-	p->average = chance(g, 50);
-	p->count_pad = p->average && chance(g, 50);
+	p->average = gen_chance(g, 50);
+	p->count_pad = p->average && gen_chance(g, 50);
 	read_view(g, &p->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
 	write_view(g, &p->out, NPU_F32, (uint32_t[]){ w->n, w->oh, w->ow, w->c }, 4);
 	publish(g, &p->out);
@@ -457,13 +444,13 @@ static void gen_reduce(struct gen *g)
 {
 	struct kir_op *op = kir_add_op(g->k, KIR_REDUCE, 0);
 	struct kir_reduce *r = &op->reduce;
-	enum npu_dtype dtype = chance(g, 75) ? NPU_F32 : NPU_I32;
+	enum npu_dtype dtype = gen_chance(g, 75) ? NPU_F32 : NPU_I32;
 	uint32_t kept[KIR_DIMS];
 
-	r->rop = below(g, NPU_ROP_ARGMIN + 1);
-	r->ndim = range(g, 1, 4);
+	r->rop = gen_below(g, NPU_ROP_ARGMIN + 1);
+	r->ndim = gen_range(g, 1, 4);
 	sizes(g, r->dim, r->ndim, g->elems);
-	r->axes = range(g, 1, (1u << r->ndim) - 1);
+	r->axes = gen_range(g, 1, (1u << r->ndim) - 1);
 	read_view(g, &r->in, dtype, r->dim, r->ndim, 5);
 	for (unsigned int i = 0; i < r->ndim; i++)
 		kept[i] = r->axes >> i & 1 ? 1 : r->dim[i];
@@ -477,14 +464,14 @@ static void gen_reduce(struct gen *g)
 /* A copy, or two that write the two halves of a dimension. */
 static void gen_copy(struct gen *g)
 {
-	enum npu_dtype dtype = chance(g, 75) ? NPU_F32 : NPU_I32;
-	unsigned int ndim = range(g, 1, KIR_DIMS), axis;
+	enum npu_dtype dtype = gen_chance(g, 75) ? NPU_F32 : NPU_I32;
+	unsigned int ndim = gen_range(g, 1, KIR_DIMS), axis;
 	uint32_t dim[KIR_DIMS], done = 0;
 	struct kir_view out;
 
 	sizes(g, dim, ndim, g->elems);
 	write_view(g, &out, dtype, dim, ndim);
-	axis = below(g, ndim);
+	axis = gen_below(g, ndim);
 	while (done < dim[axis]) {
 		struct kir_op *op = kir_add_op(g->k, KIR_COPY, 0);
 		struct kir_copy *c = &op->copy;
@@ -492,13 +479,13 @@ static void gen_copy(struct gen *g)
 
 		c->ndim = ndim;
 		memcpy(c->dim, dim, sizeof(dim));
-		c->dim[axis] = chance(g, 50) ? left : range(g, 1, left);
+		c->dim[axis] = gen_chance(g, 50) ? left : gen_range(g, 1, left);
 		c->out = out;
 		c->out.offset += done * out.stride[axis];
 		c->value = gen_bits(&g->state);
 		c->in.tensor = KIR_NO_TENSOR;
-		if (chance(g, 85))
-			read_view(g, &c->in, dtype, c->dim, ndim, chance(g, 20) ? 40 : 0);
+		if (gen_chance(g, 85))
+			read_view(g, &c->in, dtype, c->dim, ndim, gen_chance(g, 20) ? 40 : 0);
 		done += c->dim[axis];
 	}
 	publish(g, &out);
@@ -512,7 +499,7 @@ static void similar_nest(struct gen *g, const struct kir_map *from, const struct
 
 	*read = *view;
 	m->ndim = from->ndim;
-	if (chance(g, 70))
+	if (gen_chance(g, 70))
 		for (unsigned int i = 0; i < m->ndim; i++)
 			order[i] = i;
 	else
@@ -521,7 +508,7 @@ static void similar_nest(struct gen *g, const struct kir_map *from, const struct
 		m->dim[i] = from->dim[order[i]];
 		read->stride[i] = view->stride[order[i]];
 	}
-	if (m->ndim < KIR_DIMS && m->dim[0] % 2 == 0 && chance(g, 40)) {
+	if (m->ndim < KIR_DIMS && m->dim[0] % 2 == 0 && gen_chance(g, 40)) {
 		for (unsigned int i = m->ndim++; i > 0; i--) {
 			m->dim[i] = m->dim[i - 1];
 			read->stride[i] = read->stride[i - 1];
@@ -537,8 +524,8 @@ static bool gen_follow(struct gen *g)
 {
 	const struct kir_map *from = NULL;
 	const struct kir_view *view = NULL;
-	struct program p = { .floats = true };
 	struct kir_op *op;
+	struct kir_map *m;
 
 	for (uint32_t i = g->k->ops; i-- > 0 && !view;) {
 		from = kir_op_map(g->k->op[i]);
@@ -550,14 +537,14 @@ static bool gen_follow(struct gen *g)
 	if (!view)
 		return false;
 	op = kir_add_op(g->k, KIR_MAP, 0);
-	p.m = &op->map;
-	similar_nest(g, from, view, p.m, &p.m->operand[0].view);
-	p.m->operands = 1;
-	if (chance(g, 70))
+	m = &op->map;
+	similar_nest(g, from, view, m, &m->operand[0].view);
+	m->operands = 1;
+	if (gen_chance(g, 70))
 		g->k->tensor[view->tensor].kind = KIR_TEMP;
-	add_operands(g, p.m, NPU_F32, below(g, 3), range(g, 1, 2));
-	add_program(g, &p, false);
-	publish_map(g, p.m);
+	add_operands(g, m, NPU_F32, gen_below(g, 3), gen_range(g, 1, 2));
+	gen_program(g, m, true, false);
+	publish_map(g, m);
 	return true;
 }
 
@@ -570,16 +557,20 @@ struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 	if (!g.k || kir_add_node(g.k, "node", "Op") < 0)
 		abort();
 	gen_bits(&g.state);
-	ops = chance(&g, 40) ? 1 : range(&g, 2, 6);
+	if (gen_chance(&g, 25)) {
+		gen_batch(&g);
+		return g.k;
+	}
+	ops = gen_chance(&g, 40) ? 1 : gen_range(&g, 2, 6);
 	for (unsigned int i = 0; i < ops; i++) {
 		static void (*const gen[])(struct gen *) = {
 			gen_map, gen_matmul, gen_conv, gen_pool, gen_reduce, gen_copy,
 			gen_map, gen_matmul, gen_conv,
 		};
 
-		if (chance(&g, 35) && gen_follow(&g))
+		if (gen_chance(&g, 35) && gen_follow(&g))
 			continue;
-		gen[below(&g, sizeof(gen) / sizeof(gen[0]))](&g);
+		gen[gen_below(&g, sizeof(gen) / sizeof(gen[0]))](&g);
 	}
 	return g.k;
 }
