@@ -26,7 +26,9 @@
  * @rows: 1 .. tile_rows of the variant
  * @cols: columns j, any number
  * @depth: t = 0 .. depth-1
- * @a: rows x depth, rows NPU_KERN_DEPTH elements apart
+ * @a: rows x depth, rows NPU_KERN_DEPTH elements apart; or, with a_by_depth,
+ *	depth x rows, NPU_KERN_ROWS_MAX elements apart
+ * @a_by_depth: see a
  * @w: depth x cols
  * @w_stride: step between rows of w in elements
  * @init: start values of a row, or NULL: start from acc
@@ -37,6 +39,7 @@ struct npu_kern_gemm {
 	uint32_t cols;
 	uint32_t depth;
 	const float *a;
+	bool a_by_depth;
 	const float *w;
 	ptrdiff_t w_stride;
 	const float *init;
@@ -48,20 +51,27 @@ struct npu_kern_gemm {
  * @pixels: 1 .. NPU_KERN_PIXELS_MAX
  * @channels: j
  * @taps: t
- * @x: pixels * taps pointers
+ * @offset: x[p][t] is at base[p] + offset[t]; NULL: it is at tap[p][t], or 0
+ *	where that is NULL
+ * @base: see offset
+ * @tap: see offset
  * @w: taps x channels
  * @w_stride: step between taps
- * @init: start values, or NULL: start from acc
+ * @init: start values, or NULL
+ * @from_zero: without init: start from 0, not from acc
  * @acc: first channel of each pixel
  */
 struct npu_kern_depthwise {
 	uint32_t pixels;
 	uint32_t channels;
 	uint32_t taps;
-	const float *const *x;
+	const ptrdiff_t *offset;
+	const float *base[NPU_KERN_PIXELS_MAX];
+	const float *const *tap[NPU_KERN_PIXELS_MAX];
 	const float *w;
 	ptrdiff_t w_stride;
 	const float *init;
+	bool from_zero;
 	float *acc[NPU_KERN_PIXELS_MAX];
 };
 
@@ -122,6 +132,28 @@ struct npu_kern_lanes {
 typedef void npu_kern_lanes_fn(const struct npu_kern_lanes *l);
 
 /**
+ * struct npu_kern_columns - lane (first + i) mod 16 of column j takes in src[i][j]
+ * @lanes: NPU_REDUCE_LANES rows of columns
+ * @lane_step: elements between lanes
+ * @first: lane of row 0
+ * @src: row 0
+ * @row_step: elements between rows of src
+ * @rows: i
+ * @columns: j
+ */
+struct npu_kern_columns {
+	uint32_t *lanes;
+	ptrdiff_t lane_step;
+	uint32_t first;
+	const uint32_t *src;
+	ptrdiff_t row_step;
+	size_t rows;
+	uint32_t columns;
+};
+
+typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
+
+/**
  * struct npu_kern - one variant
  * @name: as npu_core_variant_name() gives it
  * @tile_rows: rows that gemm takes
@@ -131,9 +163,11 @@ typedef void npu_kern_lanes_fn(const struct npu_kern_lanes *l);
  * @transpose: dst[j * dst_stride + i] = src[i * src_stride + j]
  * @gather: dst[i] = src[i * stride]
  * @scatter: dst[i * stride] = src[i]
+ * @spread: dst[i * count + j] = src[i * stride], i below rows and j below count
  * @iota: dst[i] = first + i
  * @uop: by enum npu_uop; NULL for LD, ST, MOV, IOTA, RNG
  * @lanes: reductions by enum npu_rop, of F32 [0] and I32 [1]
+ * @columns: the same for many neighbouring outputs
  * @pool_max: POOL maximum; -inf without taps
  * @pool_avg: POOL average
  */
@@ -148,9 +182,12 @@ struct npu_kern {
 			  ptrdiff_t src_stride, uint32_t rows, uint32_t cols);
 	void (*gather)(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, size_t count);
 	void (*scatter)(uint32_t *dst, ptrdiff_t stride, const uint32_t *src, size_t count);
+	void (*spread)(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, uint32_t rows,
+		       uint32_t count);
 	void (*iota)(uint32_t *dst, uint32_t first, size_t count);
 	npu_kern_uop_fn *uop[NPU_KERN_UOPS];
 	npu_kern_lanes_fn *lanes[2][5];
+	npu_kern_columns_fn *columns[2][5];
 	void (*pool_max)(const struct npu_kern_pool *p);
 	void (*pool_avg)(const struct npu_kern_pool *p);
 };

@@ -11,12 +11,13 @@
 #define VEC_INLINE	static inline __attribute__((always_inline))
 
 /*
- * Columns col .. col + VLEN * nv - 1; the last vector is masked. rows and nv
- * are constants wherever this is inlined, so that acc is in registers.
+ * Columns col .. col + VLEN * nv - 1; the last vector is masked. rows, nv and
+ * by_depth are constants wherever this is inlined, so that acc is in registers.
  */
 VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
-			   const unsigned int rows, const unsigned int nv)
+			   const unsigned int rows, const unsigned int nv, const bool by_depth)
 {
+	const ptrdiff_t row_step = by_depth ? 1 : NPU_KERN_DEPTH;
 	const ptrdiff_t w_stride = g->w_stride;
 	const float *a = g->a;
 	const float *w = g->w + col;
@@ -40,13 +41,13 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 		wv[nv - 1] = vf_load_m(last, w + (nv - 1) * VLEN);
 #pragma GCC unroll 16
 		for (unsigned int i = 0; i < rows; i++) {
-			vf av = vf_set1(a[i * NPU_KERN_DEPTH]);
+			vf av = vf_set1(a[i * row_step]);
 
 #pragma GCC unroll 8
 			for (unsigned int v = 0; v < nv; v++)
 				acc[i][v] = vf_fma(av, wv[v], acc[i][v]);
 		}
-		a++;
+		a += by_depth ? NPU_KERN_ROWS_MAX : 1;
 		w += w_stride;
 	}
 #pragma GCC unroll 16
@@ -67,61 +68,41 @@ typedef void gemm_block_fn(const struct npu_kern_gemm *g, uint32_t col, vm last)
 static __attribute__((noinline)) void gemm_##rows##_##nv(const struct npu_kern_gemm *g, \
 							 uint32_t col, vm last) \
 { \
-	gemm_block(g, col, last, (rows) <= (max) ? (rows) : 1, nv); \
+	gemm_block(g, col, last, (rows) <= (max) ? (rows) : 1, nv, false); \
+} \
+static __attribute__((noinline)) void gemm_depth_##rows##_##nv(const struct npu_kern_gemm *g, \
+							       uint32_t col, vm last) \
+{ \
+	gemm_block(g, col, last, (rows) <= (max) ? (rows) : 1, nv, true); \
 }
 
-GEMM_BLOCK(1, 1, GEMM_ROWS)
-GEMM_BLOCK(2, 1, GEMM_ROWS)
-GEMM_BLOCK(3, 1, GEMM_ROWS)
-GEMM_BLOCK(4, 1, GEMM_ROWS)
-GEMM_BLOCK(5, 1, GEMM_ROWS)
-GEMM_BLOCK(6, 1, GEMM_ROWS)
-GEMM_BLOCK(7, 1, GEMM_ROWS)
-GEMM_BLOCK(8, 1, GEMM_ROWS)
-GEMM_BLOCK(9, 1, GEMM_ROWS)
-GEMM_BLOCK(10, 1, GEMM_ROWS)
-GEMM_BLOCK(11, 1, GEMM_ROWS)
-GEMM_BLOCK(12, 1, GEMM_ROWS)
-GEMM_BLOCK(13, 1, GEMM_ROWS)
-GEMM_BLOCK(14, 1, GEMM_ROWS)
-GEMM_BLOCK(1, 2, GEMM_ROWS)
-GEMM_BLOCK(2, 2, GEMM_ROWS)
-GEMM_BLOCK(3, 2, GEMM_ROWS)
-GEMM_BLOCK(4, 2, GEMM_ROWS)
-GEMM_BLOCK(5, 2, GEMM_ROWS)
-GEMM_BLOCK(6, 2, GEMM_ROWS)
-GEMM_BLOCK(7, 2, GEMM_ROWS)
-GEMM_BLOCK(8, 2, GEMM_ROWS)
-GEMM_BLOCK(9, 2, GEMM_ROWS)
-GEMM_BLOCK(10, 2, GEMM_ROWS)
-GEMM_BLOCK(11, 2, GEMM_ROWS)
-GEMM_BLOCK(12, 2, GEMM_ROWS)
-GEMM_BLOCK(13, 2, GEMM_ROWS)
-GEMM_BLOCK(14, 2, GEMM_ROWS)
-GEMM_BLOCK(1, 4, GEMM_ROWS_4)
-GEMM_BLOCK(2, 4, GEMM_ROWS_4)
-GEMM_BLOCK(3, 4, GEMM_ROWS_4)
-GEMM_BLOCK(4, 4, GEMM_ROWS_4)
-GEMM_BLOCK(5, 4, GEMM_ROWS_4)
-GEMM_BLOCK(6, 4, GEMM_ROWS_4)
-GEMM_BLOCK(1, 8, GEMM_ROWS_8)
-GEMM_BLOCK(2, 8, GEMM_ROWS_8)
-GEMM_BLOCK(3, 8, GEMM_ROWS_8)
+#define GEMM_ROWS_1_3(m, nv, max)	m(1, nv, max) m(2, nv, max) m(3, nv, max)
+#define GEMM_ROWS_4_6(m, nv, max)	m(4, nv, max) m(5, nv, max) m(6, nv, max)
+#define GEMM_ROWS_7_14(m, nv, max)	m(7, nv, max) m(8, nv, max) m(9, nv, max) \
+					m(10, nv, max) m(11, nv, max) m(12, nv, max) \
+					m(13, nv, max) m(14, nv, max)
+
+/* All blocks of nv vectors. */
+#define GEMM_BLOCKS_8(m)	GEMM_ROWS_1_3(m, 8, GEMM_ROWS_8)
+#define GEMM_BLOCKS_4(m)	GEMM_ROWS_1_3(m, 4, GEMM_ROWS_4) GEMM_ROWS_4_6(m, 4, GEMM_ROWS_4)
+#define GEMM_BLOCKS_2(m)	GEMM_ROWS_1_3(m, 2, GEMM_ROWS) GEMM_ROWS_4_6(m, 2, GEMM_ROWS) \
+				GEMM_ROWS_7_14(m, 2, GEMM_ROWS)
+#define GEMM_BLOCKS_1(m)	GEMM_ROWS_1_3(m, 1, GEMM_ROWS) GEMM_ROWS_4_6(m, 1, GEMM_ROWS) \
+				GEMM_ROWS_7_14(m, 1, GEMM_ROWS)
+
+GEMM_BLOCKS_8(GEMM_BLOCK)
+GEMM_BLOCKS_4(GEMM_BLOCK)
+GEMM_BLOCKS_2(GEMM_BLOCK)
+GEMM_BLOCKS_1(GEMM_BLOCK)
+
+#define GEMM_ENTRY(rows, nv, max)	{ gemm_##rows##_##nv, gemm_depth_##rows##_##nv },
 
 static void kern_gemm(const struct npu_kern_gemm *g)
 {
-	static gemm_block_fn *const block_1[] = {
-		gemm_1_1, gemm_2_1, gemm_3_1, gemm_4_1, gemm_5_1, gemm_6_1, gemm_7_1,
-		gemm_8_1, gemm_9_1, gemm_10_1, gemm_11_1, gemm_12_1, gemm_13_1, gemm_14_1,
-	};
-	static gemm_block_fn *const block_2[] = {
-		gemm_1_2, gemm_2_2, gemm_3_2, gemm_4_2, gemm_5_2, gemm_6_2, gemm_7_2,
-		gemm_8_2, gemm_9_2, gemm_10_2, gemm_11_2, gemm_12_2, gemm_13_2, gemm_14_2,
-	};
-	static gemm_block_fn *const block_4[] = {
-		gemm_1_4, gemm_2_4, gemm_3_4, gemm_4_4, gemm_5_4, gemm_6_4,
-	};
-	static gemm_block_fn *const block_8[] = { gemm_1_8, gemm_2_8, gemm_3_8 };
+	static gemm_block_fn *const block_1[][2] = { GEMM_BLOCKS_1(GEMM_ENTRY) };
+	static gemm_block_fn *const block_2[][2] = { GEMM_BLOCKS_2(GEMM_ENTRY) };
+	static gemm_block_fn *const block_4[][2] = { GEMM_BLOCKS_4(GEMM_ENTRY) };
+	static gemm_block_fn *const block_8[][2] = { GEMM_BLOCKS_8(GEMM_ENTRY) };
 	const uint32_t rows = g->rows;
 	gemm_block_fn *block;
 	uint32_t nv;
@@ -131,77 +112,107 @@ static void kern_gemm(const struct npu_kern_gemm *g)
 
 		if (rows <= GEMM_ROWS_8 && left > 7 * VLEN) {
 			nv = 8;
-			block = block_8[rows - 1];
+			block = block_8[rows - 1][g->a_by_depth];
 		} else if (rows <= GEMM_ROWS_4 && left > 3 * VLEN) {
 			nv = 4;
-			block = block_4[rows - 1];
+			block = block_4[rows - 1][g->a_by_depth];
 		} else if (left > VLEN) {
 			nv = 2;
-			block = block_2[rows - 1];
+			block = block_2[rows - 1][g->a_by_depth];
 		} else {
 			nv = 1;
-			block = block_1[rows - 1];
+			block = block_1[rows - 1][g->a_by_depth];
 		}
 		block(g, col, vm_first(left - (nv - 1) * VLEN));
 	}
 }
 
-/* Two vectors of channels for each pixel; weights are loaded once a tap. */
-VEC_INLINE void depthwise_block(const struct npu_kern_depthwise *d, uint32_t channel,
-				vm first, vm second, const unsigned int pixels)
+/* nv vectors of channels for each pixel; weights are loaded once a tap. */
+VEC_INLINE void depthwise_block(const struct npu_kern_depthwise *d, uint32_t channel, vm last,
+				const unsigned int pixels, const unsigned int nv,
+				const bool inside)
 {
 	const float *w = d->w + channel;
-	vf acc[NPU_KERN_PIXELS_MAX][2];
+	const bool zero = !d->init && d->from_zero;
+	vf acc[NPU_KERN_PIXELS_MAX][4];
 
 #pragma GCC unroll 4
 	for (unsigned int p = 0; p < pixels; p++) {
 		const float *start = (d->init ? d->init : d->acc[p]) + channel;
 
-		acc[p][0] = vf_load_m(first, start);
-		acc[p][1] = vf_load_m(second, start + VLEN);
+#pragma GCC unroll 4
+		for (unsigned int v = 0; v < nv; v++)
+			acc[p][v] = zero ? vf_set1(0.0f) :
+				    v + 1 < nv ? vf_load(start + v * VLEN) :
+						 vf_load_m(last, start + v * VLEN);
 	}
 	for (uint32_t t = 0; t < d->taps; t++) {
-		vf w0 = vf_load_m(first, w);
-		vf w1 = vf_load_m(second, w + VLEN);
+		vf wv[4];
 
 #pragma GCC unroll 4
+		for (unsigned int v = 0; v < nv; v++)
+			wv[v] = v + 1 < nv ? vf_load(w + v * VLEN) : vf_load_m(last, w + v * VLEN);
+#pragma GCC unroll 4
 		for (unsigned int p = 0; p < pixels; p++) {
-			const float *x = d->x[p * d->taps + t] + channel;
+			const float *x = inside ? d->base[p] + d->offset[t] : d->tap[p][t];
 
-			acc[p][0] = vf_fma(vf_load_m(first, x), w0, acc[p][0]);
-			acc[p][1] = vf_fma(vf_load_m(second, x + VLEN), w1, acc[p][1]);
+#pragma GCC unroll 4
+			for (unsigned int v = 0; v < nv; v++) {
+				vf in = vf_set1(0.0f);
+
+				if (inside || x)
+					in = v + 1 < nv ? vf_load(x + channel + v * VLEN) :
+					     vf_load_m(last, x + channel + v * VLEN);
+				acc[p][v] = vf_fma(in, wv[v], acc[p][v]);
+			}
 		}
 		w += d->w_stride;
 	}
 #pragma GCC unroll 4
 	for (unsigned int p = 0; p < pixels; p++) {
-		vf_store_m(d->acc[p] + channel, first, acc[p][0]);
-		vf_store_m(d->acc[p] + channel + VLEN, second, acc[p][1]);
+		float *out = d->acc[p] + channel;
+
+#pragma GCC unroll 4
+		for (unsigned int v = 0; v + 1 < nv; v++)
+			vf_store(out + v * VLEN, acc[p][v]);
+		vf_store_m(out + (nv - 1) * VLEN, last, acc[p][nv - 1]);
 	}
+}
+
+VEC_INLINE void depthwise_pixels(const struct npu_kern_depthwise *d, const unsigned int pixels,
+				 const bool inside)
+{
+	uint32_t channel = 0;
+
+	for (; d->channels - channel > 3 * VLEN; channel += 4 * VLEN) {
+		const uint32_t left = d->channels - channel - 3 * VLEN;
+
+		depthwise_block(d, channel, vm_first(left), pixels, 4, inside);
+		if (left <= VLEN)
+			return;
+	}
+	for (; channel < d->channels; channel += VLEN)
+		depthwise_block(d, channel, vm_first(d->channels - channel), pixels, 1, inside);
 }
 
 static void kern_depthwise(const struct npu_kern_depthwise *d)
 {
-	for (uint32_t channel = 0; channel < d->channels; channel += 2 * VLEN) {
-		uint32_t left = d->channels - channel;
-		vm first = vm_first(left);
-		vm second = vm_first(left > VLEN ? left - VLEN : 0);
-
-		switch (d->pixels) {
-		case 1:
-			depthwise_block(d, channel, first, second, 1);
-			break;
-		case 2:
-			depthwise_block(d, channel, first, second, 2);
-			break;
-		case 3:
-			depthwise_block(d, channel, first, second, 3);
-			break;
-		default:
-			depthwise_block(d, channel, first, second, 4);
-			break;
-		}
-	}
+	if (d->offset && d->pixels == 4)
+		depthwise_pixels(d, 4, true);
+	else if (d->offset && d->pixels == 3)
+		depthwise_pixels(d, 3, true);
+	else if (d->offset && d->pixels == 2)
+		depthwise_pixels(d, 2, true);
+	else if (d->offset)
+		depthwise_pixels(d, 1, true);
+	else if (d->pixels == 4)
+		depthwise_pixels(d, 4, false);
+	else if (d->pixels == 3)
+		depthwise_pixels(d, 3, false);
+	else if (d->pixels == 2)
+		depthwise_pixels(d, 2, false);
+	else
+		depthwise_pixels(d, 1, false);
 }
 
 static void kern_copy_rows(float *dst, ptrdiff_t dst_stride, const float *const *src,

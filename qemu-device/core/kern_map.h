@@ -135,8 +135,30 @@ static void kern_gather(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, si
 
 static void kern_scatter(uint32_t *dst, ptrdiff_t stride, const uint32_t *src, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	size_t i = 0;
+
+	if (stride == 1)
+		for (; i + VLEN <= count; i += VLEN)
+			vi_store(dst + i, vi_load(src + i));
+	for (; i < count; i++)
 		dst[(ptrdiff_t)i * stride] = src[i];
+}
+
+static void kern_spread(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, uint32_t rows,
+			uint32_t count)
+{
+	const vm tail = vm_first(count % VLEN);
+
+	for (uint32_t i = 0; i < rows; i++) {
+		const vi x = vi_set1(src[i * stride]);
+		uint32_t j;
+
+		for (j = 0; j + VLEN <= count; j += VLEN)
+			vi_store(dst + j, x);
+		if (j < count)
+			vi_store_m(dst + j, tail, x);
+		dst += count;
+	}
 }
 
 static void kern_iota(uint32_t *dst, uint32_t first, size_t count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * REDUCE over contiguous elements, and POOL windows. Included once per variant
- * after its vec_*.h.
+ * REDUCE and the windows of POOL. Included once per variant after its vec_*.h
+ * and kern_map.h.
  */
 #ifndef NPU_CORE_KERN_REDUCE_H
 #define NPU_CORE_KERN_REDUCE_H
@@ -44,7 +44,9 @@ void lanes_block(const struct npu_kern_lanes *l, uint32_t row, const uint32_t ro
 	vm nan[LANE_ROWS][LANE_VECS];
 	size_t i;
 
+#pragma GCC unroll 4
 	for (uint32_t r = 0; r < rows; r++) {
+#pragma GCC unroll 16
 		for (unsigned int v = 0; v < LANE_VECS; v++) {
 			acc[r][v] = vi_load(state + r * NPU_REDUCE_LANES + v * VLEN);
 			nan[r][v] = care_nan ? vf_unord(vf_bits(acc[r][v]), vf_bits(acc[r][v])) :
@@ -52,9 +54,11 @@ void lanes_block(const struct npu_kern_lanes *l, uint32_t row, const uint32_t ro
 		}
 	}
 	for (i = 0; i + NPU_REDUCE_LANES <= l->count; i += NPU_REDUCE_LANES) {
+#pragma GCC unroll 4
 		for (uint32_t r = 0; r < rows; r++) {
 			const uint32_t *from = src + r * l->row_step + i;
 
+#pragma GCC unroll 16
 			for (unsigned int v = 0; v < LANE_VECS; v++) {
 				vi x = vi_load(from + v * VLEN);
 
@@ -65,18 +69,26 @@ void lanes_block(const struct npu_kern_lanes *l, uint32_t row, const uint32_t ro
 			}
 		}
 	}
-	for (unsigned int v = 0; i < l->count; v++, i += VLEN) {
-		const vm tail = vm_first(l->count - i);
+	if (i < l->count) {
+#pragma GCC unroll 16
+		for (unsigned int v = 0; v < LANE_VECS; v++) {
+			const size_t from = i + v * VLEN;
+			const vm tail = vm_first(from < l->count ? l->count - from : 0);
 
-		for (uint32_t r = 0; r < rows; r++) {
-			vi x = vi_load_m(tail, src + r * l->row_step + i);
+#pragma GCC unroll 4
+			for (uint32_t r = 0; r < rows; r++) {
+				vi x = vi_load_m(tail, src + r * l->row_step + from);
 
-			acc[r][v] = vi_sel(tail, op(acc[r][v], x), acc[r][v]);
-			if (care_nan)	/* the other lanes of x are 0 */
-				nan[r][v] = vm_or(nan[r][v], vf_unord(vf_bits(x), vf_bits(x)));
+				acc[r][v] = vi_sel(tail, op(acc[r][v], x), acc[r][v]);
+				if (care_nan)	/* the other lanes of x are 0 */
+					nan[r][v] = vm_or(nan[r][v],
+							  vf_unord(vf_bits(x), vf_bits(x)));
+			}
 		}
 	}
+#pragma GCC unroll 4
 	for (uint32_t r = 0; r < rows; r++) {
+#pragma GCC unroll 16
 		for (unsigned int v = 0; v < LANE_VECS; v++) {
 			if (care_nan)
 				acc[r][v] = vi_sel(nan[r][v], vi_set1(0x7fc00000), acc[r][v]);
@@ -96,21 +108,79 @@ void lanes_rows(const struct npu_kern_lanes *l, lane_op *op, const bool care_nan
 		lanes_block(l, row, 1, op, care_nan);
 }
 
-#define LANES(name, care_nan) \
+static inline vi lane_maximum_f32(vi l, vi x)
+{
+	return vi_bits(vf_maximum(vf_bits(l), vf_bits(x)));
+}
+
+static inline vi lane_minimum_f32(vi l, vi x)
+{
+	return vi_bits(vf_minimum(vf_bits(l), vf_bits(x)));
+}
+
+/* A vector of columns; op is constant wherever this is inlined. */
+static inline __attribute__((always_inline))
+void columns_block(const struct npu_kern_columns *c, uint32_t column, vm mask, lane_op *op)
+{
+	uint32_t *lanes = c->lanes + column;
+	const uint32_t *src = c->src + column;
+	size_t left = c->rows;
+	vi acc[NPU_REDUCE_LANES];
+
+	for (uint32_t i = c->first; i % NPU_REDUCE_LANES && left; i++, left--) {
+		uint32_t *lane = lanes + i * c->lane_step;
+
+		vi_store_m(lane, mask, op(vi_load_m(mask, lane), vi_load_m(mask, src)));
+		src += c->row_step;
+	}
+	if (!left)
+		return;
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < NPU_REDUCE_LANES; i++)
+		acc[i] = vi_load_m(mask, lanes + i * c->lane_step);
+	for (; left >= NPU_REDUCE_LANES; left -= NPU_REDUCE_LANES) {
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < NPU_REDUCE_LANES; i++) {
+			acc[i] = op(acc[i], vi_load_m(mask, src));
+			src += c->row_step;
+		}
+	}
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < NPU_REDUCE_LANES; i++) {
+		if (i < left) {
+			acc[i] = op(acc[i], vi_load_m(mask, src));
+			src += c->row_step;
+		}
+		vi_store_m(lanes + i * c->lane_step, mask, acc[i]);
+	}
+}
+
+static inline __attribute__((always_inline))
+void columns_all(const struct npu_kern_columns *c, lane_op *op)
+{
+	for (uint32_t column = 0; column < c->columns; column += VLEN)
+		columns_block(c, column, vm_first(c->columns - column), op);
+}
+
+#define LANES(name, lane, column, care_nan) \
 static void lanes_##name(const struct npu_kern_lanes *l) \
 { \
-	lanes_rows(l, lane_##name, care_nan); \
+	lanes_rows(l, lane, care_nan); \
+} \
+static void columns_##name(const struct npu_kern_columns *c) \
+{ \
+	columns_all(c, column); \
 }
-LANES(sum_f32, false)
-LANES(prod_f32, false)
-LANES(max_f32, true)
-LANES(min_f32, true)
-LANES(sumsq_f32, false)
-LANES(sum_i32, false)
-LANES(prod_i32, false)
-LANES(max_i32, false)
-LANES(min_i32, false)
-LANES(sumsq_i32, false)
+LANES(sum_f32, lane_sum_f32, lane_sum_f32, false)
+LANES(prod_f32, lane_prod_f32, lane_prod_f32, false)
+LANES(max_f32, lane_max_f32, lane_maximum_f32, true)
+LANES(min_f32, lane_min_f32, lane_minimum_f32, true)
+LANES(sumsq_f32, lane_sumsq_f32, lane_sumsq_f32, false)
+LANES(sum_i32, lane_sum_i32, lane_sum_i32, false)
+LANES(prod_i32, lane_prod_i32, lane_prod_i32, false)
+LANES(max_i32, lane_max_i32, lane_max_i32, false)
+LANES(min_i32, lane_min_i32, lane_min_i32, false)
+LANES(sumsq_i32, lane_sumsq_i32, lane_sumsq_i32, false)
 #undef LANES
 
 /* nv vectors of channels, the last one masked; nv is constant. */
@@ -121,6 +191,7 @@ void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
 	vf acc[4];
 	vm nan[4];
 
+#pragma GCC unroll 4
 	for (unsigned int v = 0; v < nv; v++) {
 		acc[v] = vf_set1(average ? 0.0f : -INFINITY);
 		nan[v] = vm_none();
@@ -129,6 +200,7 @@ void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
 		for (uint32_t x = 0; x < p->cols; x++) {
 			const float *tap = p->src + y * p->row_step + x * p->col_step + channel;
 
+#pragma GCC unroll 4
 			for (unsigned int v = 0; v < nv; v++) {
 				vf in = v + 1 < nv ? vf_load(tap + v * VLEN) :
 						     vf_load_m(last, tap + v * VLEN);
@@ -142,6 +214,7 @@ void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
 			}
 		}
 	}
+#pragma GCC unroll 4
 	for (unsigned int v = 0; v < nv; v++) {
 		vf out = average ? vf_div(acc[v], vf_set1(p->divisor)) :
 				   vf_sel(nan[v], vf_set1(NAN), acc[v]);

@@ -17,6 +17,7 @@ const struct npu_kern KERN_VARIANT = {
 	.transpose = kern_transpose,
 	.gather = kern_gather,
 	.scatter = kern_scatter,
+	.spread = kern_spread,
 	.iota = kern_iota,
 	.uop = {
 #define UOP(name, sources, expr) [NPU_UOP_##name] = uop_##name,
@@ -37,6 +38,22 @@ const struct npu_kern KERN_VARIANT = {
 			[NPU_ROP_MAX] = lanes_max_i32,
 			[NPU_ROP_MIN] = lanes_min_i32,
 			[NPU_ROP_SUMSQ] = lanes_sumsq_i32,
+		},
+	},
+	.columns = {
+		{
+			[NPU_ROP_SUM] = columns_sum_f32,
+			[NPU_ROP_PROD] = columns_prod_f32,
+			[NPU_ROP_MAX] = columns_max_f32,
+			[NPU_ROP_MIN] = columns_min_f32,
+			[NPU_ROP_SUMSQ] = columns_sumsq_f32,
+		},
+		{
+			[NPU_ROP_SUM] = columns_sum_i32,
+			[NPU_ROP_PROD] = columns_prod_i32,
+			[NPU_ROP_MAX] = columns_max_i32,
+			[NPU_ROP_MIN] = columns_min_i32,
+			[NPU_ROP_SUMSQ] = columns_sumsq_i32,
 		},
 	},
 	.pool_max = kern_pool_max,

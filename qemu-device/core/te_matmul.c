@@ -7,6 +7,7 @@
 
 #define COLS_DIRECT	128	/* columns per block, b in place */
 #define COLS_PACKED	64	/* columns per block, b packed */
+#define FAR_ELEMS	512	/* rows of b further apart are packed for reuse */
 
 static const float zeros[COLS_DIRECT];
 
@@ -60,34 +61,46 @@ static void matmul_pack_b(const struct matmul *v, const float *b, uint32_t cols,
 {
 	const struct npu_kern *kern = v->x->kern;
 	const ptrdiff_t k_step = v->b_stride[2], n_step = v->b_stride[3];
+	const float *src[NPU_KERN_DEPTH];
 
-	if (k_step == 1) {
+	if (n_step == 1) {
+		for (uint32_t t = 0; t < depth; t++)
+			src[t] = b + t * k_step;
+		kern->copy_rows(dst, COLS_PACKED, src, depth, cols);
+	} else if (k_step == 1) {
 		kern->transpose(dst, COLS_PACKED, b, n_step, cols, depth);
-		return;
+	} else {
+		for (uint32_t t = 0; t < depth; t++)
+			kern->gather((uint32_t *)dst + t * COLS_PACKED,
+				     (const uint32_t *)(b + t * k_step), n_step, cols);
 	}
-	for (uint32_t t = 0; t < depth; t++)
-		kern->gather((uint32_t *)dst + t * COLS_PACKED,
-			     (const uint32_t *)(b + t * k_step), n_step, cols);
 }
 
-/* dst[i][t] = a[i][t], rows NPU_KERN_DEPTH apart */
-static void matmul_pack_a(const struct matmul *v, const float *a, uint32_t rows,
-			  uint32_t depth, float *dst)
+/* A tile of a for @g, by depth where m is contiguous; a single row is used in place. */
+static void matmul_pack_a(const struct matmul *v, const float *a, float *dst,
+			  struct npu_kern_gemm *g)
 {
 	const struct npu_kern *kern = v->x->kern;
 	const ptrdiff_t m_step = v->a_stride[2], k_step = v->a_stride[3];
-	const float *src[NPU_KERN_ROWS_MAX];
+	const float *src[NPU_KERN_DEPTH];
 
-	if (k_step == 1) {
-		for (uint32_t i = 0; i < rows; i++)
+	g->a = dst;
+	g->a_by_depth = false;
+	if (k_step == 1 && g->rows == 1) {
+		g->a = a;
+	} else if (k_step == 1) {
+		for (uint32_t i = 0; i < g->rows; i++)
 			src[i] = a + i * m_step;
-		kern->copy_rows(dst, NPU_KERN_DEPTH, src, rows, depth);
+		kern->copy_rows(dst, NPU_KERN_DEPTH, src, g->rows, g->depth);
 	} else if (m_step == 1) {
-		kern->transpose(dst, NPU_KERN_DEPTH, a, k_step, depth, rows);
+		for (uint32_t t = 0; t < g->depth; t++)
+			src[t] = a + t * k_step;
+		kern->copy_rows(dst, NPU_KERN_ROWS_MAX, src, g->depth, g->rows);
+		g->a_by_depth = true;
 	} else {
-		for (uint32_t i = 0; i < rows; i++)
+		for (uint32_t i = 0; i < g->rows; i++)
 			kern->gather((uint32_t *)dst + i * NPU_KERN_DEPTH,
-				     (const uint32_t *)(a + i * m_step), k_step, depth);
+				     (const uint32_t *)(a + i * m_step), k_step, g->depth);
 	}
 }
 
@@ -102,7 +115,6 @@ static void matmul_tiles(const struct matmul *v, const struct matmul_block *bloc
 		struct npu_kern_gemm g = {
 			.cols = block->cols,
 			.depth = v->k - k < NPU_KERN_DEPTH ? v->k - k : NPU_KERN_DEPTH,
-			.a = a,
 			.w = block->b + k * v->b_stride[2],
 			.w_stride = v->b_stride[2],
 			.init = k || v->accumulate ? NULL : block->bias,
@@ -122,7 +134,7 @@ static void matmul_tiles(const struct matmul *v, const struct matmul_block *bloc
 			g.rows = v->m - row < v->tile_rows ? v->m - row : v->tile_rows;
 			for (uint32_t i = 0; i < g.rows; i++)
 				g.acc[i] = block->acc + (row + i) * v->acc_stride[2];
-			matmul_pack_a(v, from, g.rows, g.depth, a);
+			matmul_pack_a(v, from, a, &g);
 			v->x->kern->gemm(&g);
 		}
 	}
@@ -167,12 +179,12 @@ enum npu_fault_code npu_te_matmul(const struct npu_exec *x, const struct npu_des
 	}
 	for (int i = 0; i < 3; i++)
 		v.acc_stride[i] = d->acc_stride[i];
-	v.pack_b = v.b_stride[3] != 1;
-	v.block_cols = v.pack_b ? COLS_PACKED : COLS_DIRECT;
-	v.blocks = ((uint64_t)v.n + v.block_cols - 1) / v.block_cols;
 	v.tiles = ((uint64_t)v.m + rows_max - 1) / rows_max;
 	v.tile_rows = (uint32_t)((v.m + v.tiles - 1) / v.tiles);
 	v.tiles = ((uint64_t)v.m + v.tile_rows - 1) / v.tile_rows;
+	v.pack_b = v.b_stride[3] != 1 || (v.tiles > 1 && v.b_stride[2] > FAR_ELEMS);
+	v.block_cols = v.pack_b ? COLS_PACKED : COLS_DIRECT;
+	v.blocks = ((uint64_t)v.n + v.block_cols - 1) / v.block_cols;
 	v.units = (uint64_t)d->dim[0] * v.b1 * v.blocks * v.tiles;
 	v.parts = npu_engine_parts(x, v.units, v.units * v.tile_rows * v.block_cols * v.k);
 	npu_engine_run(x, matmul_part, &v, v.parts);

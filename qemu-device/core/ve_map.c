@@ -114,8 +114,8 @@ static void load_view(const struct map_worker *w, const struct map_view *view, u
 				pending = 0;
 			}
 		} else if (step == 0) {
-			for (uint32_t i = 0; i < w->row_elems; i++)
-				*dst++ = *from;
+			kern->spread(dst, from, 0, 1, w->row_elems);
+			dst += w->row_elems;
 		} else {
 			kern->gather(dst, from, step, w->row_elems);
 			dst += w->row_elems;
@@ -236,7 +236,7 @@ enum npu_fault_code npu_ve_map(const struct npu_exec *x, const struct npu_desc_m
 	struct map_plan plan;
 	enum npu_fault_code fault = npu_map_plan(&plan, x, d);
 
-	if (fault == NPU_FAULT_NONE)
+	if (fault == NPU_FAULT_NONE && !npu_map_transpose(x, &plan, d))
 		npu_engine_run(x, map_part, &plan, plan.parts);
 	return fault;
 }

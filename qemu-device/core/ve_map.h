@@ -124,4 +124,11 @@ struct map_plan {
 enum npu_fault_code npu_map_plan(struct map_plan *plan, const struct npu_exec *x,
 				 const struct npu_desc_map *d);
 
+/*
+ * A MAP that only moves elements between views that are contiguous along
+ * different dimensions: done in blocks. False: not of this kind.
+ */
+bool npu_map_transpose(const struct npu_exec *x, const struct map_plan *plan,
+		       const struct npu_desc_map *d);
+
 #endif

@@ -12,6 +12,7 @@
 #define LANES		NPU_REDUCE_LANES
 #define BLOCK_MAX	256	/* outputs of a block, contiguous in the input */
 #define BLOCK_ROWS	64	/* outputs of a block, reduced elements contiguous */
+#define CALL_ROWS	512	/* input rows per call of a kernel: stay in L1 */
 #define DENSE_ELEMS	1024	/* elements collected at a time, a multiple of 16 */
 
 struct axis {
@@ -19,6 +20,8 @@ struct axis {
 	ptrdiff_t in;
 	ptrdiff_t out;
 };
+
+struct reduce_block;
 
 struct reduce {
 	const struct npu_exec *x;
@@ -33,7 +36,7 @@ struct reduce {
 	uint32_t kepts, reduceds;	/* axes, at least 1 each */
 	uint32_t start;			/* identity, bits */
 	enum npu_uop combine;
-	bool by_columns;		/* outputs are contiguous in the input */
+	void (*take)(const struct reduce *v, const struct reduce_block *block, uint32_t *state);
 	uint32_t block;			/* outputs per unit, of the innermost kept axis */
 	uint64_t elems;			/* per output */
 	uint64_t blocks;		/* along the innermost kept axis */
@@ -70,6 +73,10 @@ static ptrdiff_t axis_offset(const struct axis *axes, uint32_t count, uint64_t i
 	ptrdiff_t in = 0;
 
 	*out = 0;
+	if (count == 1) {	/* spare the divisions */
+		*out = (ptrdiff_t)index * axes->out;
+		return (ptrdiff_t)index * axes->in;
+	}
 	for (uint32_t i = count; i-- > 0;) {
 		const ptrdiff_t at = (ptrdiff_t)(index % axes[i].size);
 
@@ -94,42 +101,56 @@ static struct reduce_block reduce_block(const struct reduce *v, uint64_t unit)
 }
 
 static void uop(const struct reduce *v, enum npu_uop op, uint32_t *dst, const uint32_t *a,
-		const uint32_t *b, const uint32_t *c, uint32_t count)
+		const uint32_t *b, uint32_t count)
 {
-	const struct npu_kern_uop u = { .dst = dst, .src = { a, b, c }, .count = count };
+	const struct npu_kern_uop u = { .dst = dst, .src = { a, b }, .count = count };
 
 	v->x->kern->uop[op](&u);
-}
-
-/* One input row into the row of its lane. */
-static void take_row(const struct reduce *v, uint32_t *lane, const uint32_t *src,
-		     uint32_t count)
-{
-	uint32_t square[BLOCK_MAX];
-
-	if (v->rop != NPU_ROP_SUMSQ) {
-		uop(v, v->combine, lane, lane, src, NULL, count);
-	} else if (v->is_int) {
-		uop(v, NPU_UOP_IMUL, square, src, src, NULL, count);
-		uop(v, NPU_UOP_IADD, lane, lane, square, NULL, count);
-	} else {
-		uop(v, NPU_UOP_FMA, lane, src, src, lane, count);
-	}
 }
 
 static void take_columns(const struct reduce *v, const struct reduce_block *block,
 			 uint32_t *state)
 {
+	const struct npu_kern *kern = v->x->kern;
 	const struct axis *last = &v->reduced[v->reduceds - 1];
+	struct npu_kern_columns c = {
+		.lanes = state,
+		.lane_step = v->block,
+		.row_step = last->in,
+		.columns = block->count,
+	};
 	uint64_t e = 0;
 	ptrdiff_t unused;
 
 	while (e < v->elems && !npu_cancelled(v->x)) {
-		const uint32_t *src = block->in + axis_offset(v->reduced, v->reduceds, e, &unused);
+		const uint64_t run = last->size - e % last->size;
 
-		for (uint32_t i = 0; i < last->size; i++, e++, src += last->in)
-			take_row(v, state + e % LANES * v->block, src, block->count);
+		c.first = e % LANES;
+		c.src = block->in + axis_offset(v->reduced, v->reduceds, e, &unused);
+		c.rows = run < CALL_ROWS ? run : CALL_ROWS;
+		kern->columns[v->is_int][v->rop](&c);
+		e += c.rows;
 	}
+}
+
+/* Few contiguous elements per output: transposed, they are rows of neighbours. */
+static void take_short_rows(const struct reduce *v, const struct reduce_block *block,
+			    uint32_t *state)
+{
+	const struct npu_kern *kern = v->x->kern;
+	_Alignas(64) uint32_t columns[LANES * BLOCK_ROWS];
+	const struct npu_kern_columns c = {
+		.lanes = state,
+		.lane_step = v->block,
+		.src = columns,
+		.row_step = v->block,
+		.rows = v->elems,
+		.columns = block->count,
+	};
+
+	kern->transpose((float *)columns, v->block, (const float *)block->in,
+			v->kept[v->kepts - 1].in, block->count, (uint32_t)v->elems);
+	kern->columns[v->is_int][v->rop](&c);
 }
 
 /* Elements of one output that are not one contiguous run: collect, then combine. */
@@ -158,6 +179,23 @@ static void take_scattered(const struct reduce *v, const uint32_t *in, uint32_t 
 	}
 }
 
+/* Lanes of each output, 16 contiguous elements, @step apart: stored ones or the start. */
+static void start_lanes(const struct reduce *v, const struct reduce_block *block,
+			uint32_t *lanes)
+{
+	const ptrdiff_t step = v->kept[v->kepts - 1].out;
+	const struct npu_kern *kern = v->x->kern;
+	const float *src[BLOCK_ROWS];
+
+	if (!v->lanes_in) {
+		kern->spread(lanes, &v->start, 0, 1, block->count * LANES);
+		return;
+	}
+	for (uint32_t j = 0; j < block->count; j++)
+		src[j] = (const float *)block->out + j * step;
+	kern->copy_rows((float *)lanes, LANES, src, block->count, LANES);
+}
+
 static void take_rows(const struct reduce *v, const struct reduce_block *block,
 		      uint32_t *state)
 {
@@ -165,8 +203,7 @@ static void take_rows(const struct reduce *v, const struct reduce_block *block,
 	const ptrdiff_t step = v->kept[v->kepts - 1].in;
 	_Alignas(64) uint32_t lanes[BLOCK_ROWS * LANES];
 
-	kern->transpose((float *)lanes, LANES, (const float *)state, v->block, LANES,
-			block->count);
+	start_lanes(v, block, lanes);
 	if (v->reduceds == 1 && v->reduced[0].in == 1) {
 		const struct npu_kern_lanes l = {
 			.lanes = lanes,
@@ -188,26 +225,23 @@ static void take_rows(const struct reduce *v, const struct reduce_block *block,
 static void reduce_unit(const struct reduce *v, const struct reduce_block *block)
 {
 	const ptrdiff_t step = v->kept[v->kepts - 1].out;
+	const struct npu_kern *kern = v->x->kern;
 	_Alignas(64) uint32_t state[LANES * BLOCK_MAX];
 
-	for (uint32_t i = 0; i < LANES; i++)
-		for (uint32_t j = 0; j < block->count; j++)
-			state[i * v->block + j] = v->lanes_in ? block->out[j * step + i] : v->start;
-	if (v->by_columns)
-		take_columns(v, block, state);
-	else
-		take_rows(v, block, state);
+	if (v->take != take_rows && v->lanes_in)
+		kern->transpose((float *)state, v->block, (const float *)block->out, step,
+				block->count, LANES);
+	else if (v->take != take_rows)
+		kern->spread(state, &v->start, 0, 1, LANES * v->block);
+	v->take(v, block, state);
 	if (v->lanes_out) {
-		for (uint32_t i = 0; i < LANES; i++)
-			v->x->kern->scatter(block->out + i, step, state + i * v->block,
-					    block->count);
+		kern->transpose((float *)block->out, step, (const float *)state, v->block, LANES,
+				block->count);
 		return;
 	}
 	for (uint32_t half = LANES / 2; half; half /= 2)
-		for (uint32_t i = 0; i < half; i++)
-			uop(v, v->combine, state + i * v->block, state + i * v->block,
-			    state + (i + half) * v->block, NULL, block->count);
-	v->x->kern->scatter(block->out, step, state, block->count);
+		uop(v, v->combine, state, state, state + half * v->block, half * v->block);
+	kern->scatter(block->out, step, state, block->count);
 }
 
 /* Whether element @x replaces @best; -0 and +0 are equal, a NaN replaces a number. */
@@ -225,28 +259,33 @@ static bool arg_better(const struct reduce *v, uint32_t x, uint32_t best)
 	return max ? fx > fbest : fx < fbest;
 }
 
-static void arg_unit(const struct reduce *v, const struct reduce_block *block)
+/* Position of the extreme among the elements of one output. */
+static uint32_t arg_output(const struct reduce *v, const uint32_t *in)
 {
-	const struct axis *kept = &v->kept[v->kepts - 1];
 	const struct axis *last = &v->reduced[v->reduceds - 1];
-	uint32_t best[BLOCK_MAX];
+	uint32_t best = *in, best_at = 0;
 	uint64_t e = 0;
 	ptrdiff_t unused;
 
 	while (e < v->elems && !npu_cancelled(v->x)) {
-		const uint32_t *src = block->in + axis_offset(v->reduced, v->reduceds, e, &unused);
+		const uint32_t *src = in + axis_offset(v->reduced, v->reduceds, e, &unused);
 
 		for (uint32_t i = 0; i < last->size; i++, e++, src += last->in) {
-			for (uint32_t j = 0; j < block->count; j++) {
-				const uint32_t x = src[j * kept->in];
-
-				if (e && !arg_better(v, x, best[j]))
-					continue;
-				best[j] = x;
-				block->out[j * kept->out] = (uint32_t)e;
-			}
+			if (!arg_better(v, *src, best))
+				continue;
+			best = *src;
+			best_at = (uint32_t)e;
 		}
 	}
+	return best_at;
+}
+
+static void arg_unit(const struct reduce *v, const struct reduce_block *block)
+{
+	const struct axis *kept = &v->kept[v->kepts - 1];
+
+	for (uint32_t j = 0; j < block->count; j++)
+		block->out[j * kept->out] = arg_output(v, block->in + j * kept->in);
 }
 
 static void reduce_part(void *arg, uint32_t part)
@@ -325,8 +364,13 @@ enum npu_fault_code npu_ve_reduce(const struct npu_exec *x, const struct npu_des
 	choose_operation(&v);
 
 	inner = &v.kept[v.kepts - 1];
-	v.by_columns = inner->in == 1 && v.reduced[v.reduceds - 1].in != 1;
-	v.block = v.by_columns ? BLOCK_MAX : BLOCK_ROWS;
+	if (inner->in == 1 && v.reduced[v.reduceds - 1].in != 1)
+		v.take = take_columns;
+	else if (v.reduceds == 1 && v.reduced[0].in == 1 && v.elems <= LANES)
+		v.take = take_short_rows;
+	else
+		v.take = take_rows;
+	v.block = v.take == take_columns ? BLOCK_MAX : BLOCK_ROWS;
 	if (v.block > inner->size)
 		v.block = inner->size;
 	v.blocks = ((uint64_t)inner->size + v.block - 1) / v.block;

@@ -436,32 +436,70 @@ static bool map_program(struct map_writer *w)
 	return true;
 }
 
+/* A transposition of two dimensions, and a program that does nothing else. */
+static bool map_move(struct map_writer *w)
+{
+	struct kern_gen *g = w->g;
+	struct npu_desc_map *d = w->d;
+	const uint32_t row = kern_below(g, 3), col = kern_range(g, row + 1, 3);
+	int32_t *stride, step = 1;
+
+	for (uint32_t i = 0; i < 4; i++)
+		d->dim[i] = i == row || i == col ? odd_size(g, 100) : kern_range(g, 1, 3);
+	if (!map_view(g, d, NPU_F32, false))
+		return false;
+	stride = d->view[1].stride;
+	for (uint32_t i = 4; i-- > 0;) {
+		const uint32_t at = i == row ? col : i == col ? row : i;
+
+		stride[at] = step;
+		step *= (int32_t)d->dim[at];
+	}
+	if (!place(g, NPU_SPACE_SPM, NPU_F32, 4, d->dim, stride, &d->view[1].ref))
+		return false;
+	d->operands++;
+	map_emit(w, NPU_UOP_LD, 0, 0, 0, 0);
+	map_emit(w, NPU_UOP_ST, 1, 0, 0, 0);
+	return true;
+}
+
+static bool map_compute(struct map_writer *w)
+{
+	struct kern_gen *g = w->g;
+	struct npu_desc_map *d = w->d;
+	const uint32_t long_dim = kern_below(g, 4);
+	uint32_t left = 6000;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		d->dim[i] = i == long_dim ? odd_size(g, 1100) : kern_range(g, 1, 5);
+		if (d->dim[i] > left)
+			d->dim[i] = 1;
+		left /= d->dim[i];
+	}
+	if (!map_program(w))
+		return false;
+	if (one_in(g, 4)) {	/* in place: the first operand is also stored */
+		struct npu_view *view = &d->view[0];
+
+		dense_strides(g, d->dim, view->stride);
+		if (!place(g, NPU_SPACE_SPM, NPU_F32, 4, d->dim, view->stride, &view->ref))
+			return false;
+		map_emit(w, NPU_UOP_ST, 0, map_source(w, true), 0, 0);
+		if (one_in(g, 2))
+			map_float_op(w);
+	}
+	return true;
+}
+
 bool kern_map(struct kern_gen *g, union kern_desc *d)
 {
 	struct map_writer w = { .g = g, .d = &d->map };
-	const uint32_t long_dim = kern_below(g, 4);
-	uint32_t *words, left = 6000;
+	uint32_t *words;
 
 	memset(d, 0, sizeof(*d));
 	d->hdr.opcode = NPU_OP_MAP;
-	for (uint32_t i = 0; i < 4; i++) {
-		d->map.dim[i] = i == long_dim ? odd_size(g, 1100) : kern_range(g, 1, 5);
-		if (d->map.dim[i] > left)
-			d->map.dim[i] = 1;
-		left /= d->map.dim[i];
-	}
-	if (!map_program(&w))
+	if (!(one_in(g, 10) ? map_move(&w) : map_compute(&w)))
 		return false;
-	if (one_in(g, 4)) {	/* in place: the first operand is also stored */
-		struct npu_view *view = &d->map.view[0];
-
-		dense_strides(g, d->map.dim, view->stride);
-		if (!place(g, NPU_SPACE_SPM, NPU_F32, 4, d->map.dim, view->stride, &view->ref))
-			return false;
-		map_emit(&w, NPU_UOP_ST, 0, map_source(&w, true), 0, 0);
-		if (one_in(g, 2))
-			map_float_op(&w);
-	}
 	d->map.consts = NPU_MAP_CONSTS;
 	words = (uint32_t *)&d->map.view[d->map.operands];
 	if ((uint8_t *)(words + d->map.uops + d->map.consts) > (uint8_t *)(d + 1))

@@ -19,7 +19,7 @@
 
 #define SPM_ELEMS	(64u << 10)
 #define ACC_ELEMS	(16u << 10)
-#define DEFAULT_CASES	60	/* of each instruction and array width; NPU_TEST_CASES */
+#define DEFAULT_CASES	40	/* of each instruction and array width; NPU_TEST_CASES */
 #define WORK		150000
 #define LARGE_CASES	3	/* with work for several threads */
 #define LARGE_WORK	3000000
