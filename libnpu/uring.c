@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files straight into mapped memory by io_uring: chunks, several in flight,
- * what came short is asked for again. Where the system forbids io_uring (a
- * container's policy), the same bytes come by pread().
+ * what came short is asked for again. Two systems cannot do that, and the bytes
+ * come by pread() and a copy: where io_uring is forbidden (a container's
+ * policy), and where a file system reads by DMA into the pages of the caller
+ * (9p, FUSE), which a mapping of device memory does not have: -EFAULT.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,19 +111,26 @@ static int run(struct transfer *t)
 
 static int read_plainly(int fd, uint64_t file_offset, char *dst, uint64_t bytes)
 {
-	while (bytes) {
+	char *bounce = malloc(CHUNK_BYTES);
+	int ret = bounce ? 0 : -ENOMEM;
+
+	while (!ret && bytes) {
 		size_t want = bytes < CHUNK_BYTES ? (size_t)bytes : CHUNK_BYTES;
-		ssize_t got = pread(fd, dst, want, (off_t)file_offset);
+		ssize_t got = pread(fd, bounce, want, (off_t)file_offset);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
-			return got ? -errno : -ENODATA;
+		if (got <= 0) {
+			ret = got ? -errno : -ENODATA;
+			break;
+		}
+		memcpy(dst, bounce, (size_t)got);
 		dst += got;
 		file_offset += (uint64_t)got;
 		bytes -= (uint64_t)got;
 	}
-	return 0;
+	free(bounce);
+	return ret;
 }
 
 int npu_file_open(const char *path, uint64_t *bytes)
@@ -152,12 +162,12 @@ int npu_uring_read(int fd, const char *path, uint64_t file_offset, void *dst, ui
 		return npu_fail(-EINVAL, "%s: offset %#llx is out of range", path,
 				(unsigned long long)file_offset);
 	ret = io_uring_queue_init(DEPTH, &t.ring, 0);
-	if (ret == -ENOSYS || ret == -EPERM || ret == -ENOMEM) {
-		ret = read_plainly(fd, file_offset, dst, bytes);
-	} else if (!ret) {
+	if (!ret) {
 		ret = run(&t);
 		io_uring_queue_exit(&t.ring);
 	}
+	if (ret == -ENOSYS || ret == -EPERM || ret == -ENOMEM || ret == -EFAULT)
+		ret = read_plainly(fd, file_offset, dst, bytes);
 	if (ret == -ENODATA)
 		return npu_fail(ret, "%s: ends before the %llu bytes at offset %llu that are needed",
 				path, (unsigned long long)bytes, (unsigned long long)file_offset);
