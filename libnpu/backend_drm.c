@@ -35,6 +35,7 @@ static const char *reason(int err)
 	case -EIO: return "the device is dead until its driver is bound again";
 	case -ENOSPC: return "the device has no more of them";
 	case -ECANCELED: return "the queue was stopped because a job failed";
+	case -EBUSY: return "queues use it; destroy them first";
 	case -EACCES: return "not permitted; priorities above normal need CAP_SYS_NICE";
 	default: return strerror(-err);
 	}

@@ -18,6 +18,12 @@ struct npu_device *rig_open(void)
 	return dev;
 }
 
+void rig_set_output(void)
+{
+	if (!rig_is_sim())
+		cmocka_set_message_output(CM_OUTPUT_TAP);
+}
+
 int rig_is_sim(void)
 {
 	const char *spec = getenv("NPU_DEVICE");
@@ -167,13 +173,21 @@ int rig_run(struct npu_queue *queue, struct npu_job job)
 	return ret;
 }
 
-char *rig_file(const void *data, size_t bytes)
+char *rig_file_in(const char *dir, const void *data, size_t bytes)
 {
-	char *path = strdup("/tmp/npu-test.XXXXXX");
-	int fd = mkstemp(path);
+	char *path = malloc(strlen(dir) + 32);
+	int fd;
 
+	assert_non_null(path);
+	sprintf(path, "%s/npu-test.XXXXXX", dir);
+	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, data, bytes), bytes);
 	close(fd);
 	return path;
+}
+
+char *rig_file(const void *data, size_t bytes)
+{
+	return rig_file_in("/tmp", data, bytes);
 }

@@ -72,8 +72,14 @@ int rig_run(struct npu_queue *queue, struct npu_job job);
 /* Whether the device is the in-process one. */
 int rig_is_sim(void);
 
+/* cmocka's runner; in the guest its output has to be TAP. */
+void rig_set_output(void);
+#define rig_run_tests(tests, setup, teardown) \
+	(rig_set_output(), cmocka_run_group_tests(tests, setup, teardown))
+
 /* A temporary file with these bytes; unlink() and free() the name. */
 char *rig_file(const void *data, size_t bytes);
+char *rig_file_in(const char *dir, const void *data, size_t bytes);
 
 /* assert with the library's message */
 #define assert_ok(expression) \

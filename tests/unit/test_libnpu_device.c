@@ -151,5 +151,5 @@ int main(void)
 		cmocka_unit_test(test_many),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return rig_run_tests(tests, NULL, NULL);
 }

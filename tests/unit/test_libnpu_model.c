@@ -121,5 +121,5 @@ int main(void)
 		cmocka_unit_test(test_bad_graph),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return rig_run_tests(tests, NULL, NULL);
 }

@@ -342,5 +342,5 @@ int main(void)
 		with_rig(test_threads),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return rig_run_tests(tests, NULL, NULL);
 }

@@ -394,5 +394,5 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 	};
 
-	return cmocka_run_group_tests(tests, open_device, close_device);
+	return rig_run_tests(tests, open_device, close_device);
 }
