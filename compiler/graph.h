@@ -132,6 +132,7 @@ struct nc_tensor {
  * @op: row of the operator table
  * @name: of the user's model, may be ""
  * @index: position in the graph
+ * @number: position in the user's model, for messages
  * @in: tensors, NC_NONE for an optional one that is not there
  * @out: tensors, NC_NONE for one that nobody asked for
  */
@@ -139,6 +140,7 @@ struct nc_node {
 	const struct nc_op *op;
 	const char *name;
 	uint32_t index;
+	uint32_t number;
 	uint32_t ins, outs;
 	uint32_t *in;
 	uint32_t *out;

@@ -122,7 +122,7 @@ static int get_activations(struct lstm *s)
 		struct act *a = &s->act[i / FUNCS][i % FUNCS];
 
 		a->n = (struct nc_node){ .op = activation_find(name), .name = s->n->name,
-					 .index = s->n->index, .ins = 1, .outs = 1,
+					 .number = s->n->number, .ins = 1, .outs = 1,
 					 .attr = a->attr };
 		if (!a->n.op)
 			return nc_node_error(s->l->diag, s->n, -ENOTSUP,

@@ -106,8 +106,21 @@ int nc_lower_fill(struct nc_legal *l, const struct nc_node *n)
 	return 0;
 }
 
+/* Every element of @out = the one of @value. */
+static int spread(struct nc_legal *l, const struct nc_node *n, const struct nc_view *value,
+		  const struct nc_view *out)
+{
+	const struct kir_tensor *t = &l->k->tensor[value->tensor];
+	struct nc_view all;
+
+	if (t->kind == KIR_CONST)
+		return nc_legal_fill(l, n, ((const uint32_t *)t->data)[value->offset], out);
+	nc_view_expand(value, out->rank, out->dim, &all);
+	return nc_legal_copy(l, n, &all, out);
+}
+
 /* The border as slabs: two per padded axis, inside what earlier axes left. */
-static int fill_border(struct nc_legal *l, const struct nc_node *n, uint32_t value,
+static int fill_border(struct nc_legal *l, const struct nc_node *n, const struct nc_view *value,
 		       int64_t pad[2][NPU_GRAPH_RANK_MAX], const struct nc_view *out)
 {
 	struct nc_view inner = *out;
@@ -120,11 +133,11 @@ static int fill_border(struct nc_legal *l, const struct nc_node *n, uint32_t val
 
 		slab.dim[i] = before;
 		if (before)
-			ret = nc_legal_fill(l, n, value, &slab);
+			ret = spread(l, n, value, &slab);
 		slab.dim[i] = after;
 		slab.offset = inner.offset + (inner.dim[i] - after) * inner.stride[i];
 		if (!ret && after)
-			ret = nc_legal_fill(l, n, value, &slab);
+			ret = spread(l, n, value, &slab);
 		if (ret)
 			return ret;
 		inner.offset += before * inner.stride[i];
@@ -133,28 +146,33 @@ static int fill_border(struct nc_legal *l, const struct nc_node *n, uint32_t val
 	return 0;
 }
 
+/* The padding value as a view of one element. */
+static int pad_value(struct nc_legal *l, const struct nc_node *n, struct nc_view *v)
+{
+	static const uint32_t zero;
+	bool i32 = nc_in(l->g, n, 0)->dtype == NPU_GRAPH_I32;
+	struct nc_view any;
+	int ret;
+
+	if (!nc_in(l->g, n, 2))
+		return nc_legal_const(l, "", i32 ? NPU_I32 : NPU_F32, 0, NULL, &zero, v);
+	ret = nc_legal_in_any(l, n, 2, &any);
+	return ret ? ret : nc_view_reshape(&any, 0, NULL, v) ? 0 : -EINVAL;
+}
+
 int nc_lower_pad(struct nc_legal *l, const struct nc_node *n)
 {
-	const struct nc_tensor *x = nc_in(l->g, n, 0), *value = nc_in(l->g, n, 2);
+	bool empty = !nc_in(l->g, n, 0)->elems;
 	int64_t pad[2][NPU_GRAPH_RANK_MAX];
-	struct nc_view in, out, to;
-	uint32_t bits = 0;
-	bool empty = !x->elems;
+	struct nc_view in, out, to, value;
 	int ret = nc_pads_get(l->g, n, pad);
 
-	if (ret)
-		return ret;
-	if (value && !value->data)
-		return nc_node_error(l->diag, n, -ENOTSUP,
-				     "the constant (\"%s\") must be known while compiling",
-				     value->name);
-	if (value)
-		memcpy(&bits, value->data, sizeof(bits));
-	ret = nc_legal_out(l, n, 0, &out);
+	ret = ret ? ret : pad_value(l, n, &value);
+	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
 	if (ret)
 		return ret;
 	if (empty)
-		return nc_legal_fill(l, n, bits, &out);
+		return spread(l, n, &value, &out);
 	ret = nc_legal_in_any(l, n, 0, &in);
 	if (ret)
 		return ret;
@@ -174,7 +192,7 @@ int nc_lower_pad(struct nc_legal *l, const struct nc_node *n)
 		to.dim[i] = last - first;
 	}
 	if (empty)
-		return nc_legal_fill(l, n, bits, &out);
-	ret = fill_border(l, n, bits, pad, &out);
+		return spread(l, n, &value, &out);
+	ret = fill_border(l, n, &value, pad, &out);
 	return ret ? ret : nc_legal_copy(l, n, &in, &to);
 }

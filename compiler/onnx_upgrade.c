@@ -105,6 +105,7 @@ static int64_t insert(struct npu_graph *g, enum nc_opcode code, const struct nc_
 
 	if (!n || out < 0)
 		return -ENOMEM;
+	n->number = like->number;
 	n->in[0] = in;
 	n->out[0] = (uint32_t)out;
 	ret = nc_attr_set_int(g, n, "axis", axis);

@@ -168,5 +168,9 @@ int nc_error(struct nc_diag *diag, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(diag->text, sizeof(diag->text), fmt, ap);
 	va_end(ap);
+	/* Names come from files: a message stays one line. */
+	for (char *c = diag->text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	return err;
 }

@@ -258,7 +258,7 @@ static void pad(void)
 	net_begin(&net);
 	in[0] = net_feed(&net, &x);
 	in[1] = net_ints(&net, pads, 2 * count);
-	in[2] = v != 0 || net_rand(2) ? net_const(&net, &value) : NPU_TENSOR_NONE;
+	in[2] = v != 0 || net_rand(2) ? net_feed(&net, &value) : NPU_TENSOR_NONE;
 	in[3] = net_ints(&net, axes, count);
 	n = net_node(&net, "Pad", 4, in, 1);
 	finish(&net, n, &want);

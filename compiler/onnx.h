@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the ONNX reader and writer share. */
+#ifndef NPU_COMPILER_ONNX_H
+#define NPU_COMPILER_ONNX_H
+
+#include "graph.h"
+
+/* protobuf's own limit for a message. */
+#define NC_ONNX_BYTES_MAX	0x7fffffffu
+#define NC_ONNX_DEPTH_MAX	64
+#define NC_ONNX_OPSET_MIN	7
+#define NC_ONNX_OPSET_MAX	25
+/* What export writes. */
+#define NC_ONNX_OPSET_WRITE	17
+#define NC_ONNX_IR_WRITE	8
+
+/* TensorProto.DataType of a graph type, and back (-1: not supported). */
+int nc_onnx_type(enum npu_graph_dtype dtype);
+int nc_onnx_dtype(int type);
+
+/*
+ * Walk the wire format before anything is unpacked: nesting below
+ * NC_ONNX_DEPTH_MAX, lengths inside their messages, no groups, and no more
+ * memory than a small multiple of the file. 0, or -EINVAL with a message.
+ */
+int nc_onnx_scan(const uint8_t *data, size_t bytes, struct nc_diag *diag);
+
+/* A model in memory; the graph is empty before. 0, or -errno in the graph. */
+int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* ONNX files: read whole with their limits, written whole or not at all. */
+#include "onnx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* All of a regular file of limited size, malloc()ed. */
+static int read_whole(const char *path, struct nc_diag *diag, uint8_t **data, size_t *bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret = 0;
+	size_t used = 0, size;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		ret = nc_error(diag, -errno, "cannot open: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
+	*data = NULL;
+	if (!S_ISREG(st.st_mode))
+		ret = nc_error(diag, -EINVAL, "not a regular file");
+	else if (st.st_size > (off_t)NC_ONNX_BYTES_MAX)
+		ret = nc_error(diag, -EFBIG, "larger than 2 GiB, which no ONNX file is");
+	size = ret ? 0 : (size_t)st.st_size;
+	if (!ret)
+		*data = malloc(size + 1);
+	if (!ret && !*data)
+		ret = nc_error(diag, -ENOMEM, "out of memory");
+	while (!ret && used < size) {
+		ssize_t n = read(fd, *data + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			ret = nc_error(diag, -errno, "cannot read: %s", strerror(errno));
+		else if (!n)
+			ret = nc_error(diag, -EIO, "became shorter while it was read");
+		used += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	*bytes = used;
+	return ret;
+}
+
+static void put_error(char *error, size_t error_bytes, const char *path, const char *text)
+{
+	if (error_bytes)
+		snprintf(error, error_bytes, "%s: %s", path, text);
+}
+
+struct npu_graph *npu_graph_read_onnx(const char *path, const char *bind,
+				      char *error, size_t error_bytes)
+{
+	const char *base = strrchr(path, '/');
+	struct npu_graph *g = npu_graph_create(base ? base + 1 : path);
+	uint8_t *data = NULL;
+	size_t bytes = 0;
+	int ret;
+
+	if (!g) {
+		put_error(error, error_bytes, path, "out of memory");
+		return NULL;
+	}
+	ret = read_whole(path, &g->diag, &data, &bytes);
+	if (!ret)
+		ret = nc_onnx_import(g, data, bytes, bind);
+	free(data);
+	if (!ret)
+		return g;
+	put_error(error, error_bytes, path, npu_graph_error(g));
+	npu_graph_destroy(g);
+	return NULL;
+}
