@@ -548,6 +548,32 @@ static bool gen_follow(struct gen *g)
 	return true;
 }
 
+/* A part of an older tensor, changed in place; false without one. */
+static bool gen_update(struct gen *g)
+{
+	uint32_t tensor = g->pools ? g->pool[gen_below(g, g->pools)] : 0;
+	const struct kir_tensor *t = g->pools ? &g->k->tensor[tensor] : NULL;
+	uint32_t elems, part;
+	struct kir_map *m;
+
+	if (!t || (t->kind != KIR_TEMP && t->kind != KIR_OUTPUT))
+		return false;
+	elems = (uint32_t)t->elems;
+	part = gen_chance(g, 50) ? elems : gen_range(g, 1, elems);
+	m = &kir_add_op(g->k, KIR_MAP, 0)->map;
+	m->ndim = 1;
+	m->dim[0] = part;
+	for (unsigned int i = 0; i < 2; i++) {
+		m->operand[i].view.tensor = tensor;
+		m->operand[i].view.offset = elems - part;
+		m->operand[i].view.stride[0] = 1;
+		m->operand[i].write = i;
+	}
+	m->operands = 2;
+	gen_program(g, m, t->dtype == NPU_F32, false);
+	return true;
+}
+
 struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 {
 	struct gen g = { .state = seed * 0x9e3779b97f4a7c15ull, .elems = elems };
@@ -568,6 +594,8 @@ struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 			gen_map, gen_matmul, gen_conv,
 		};
 
+		if (gen_chance(&g, 15) && gen_update(&g))
+			continue;
 		if (gen_chance(&g, 35) && gen_follow(&g))
 			continue;
 		gen[gen_below(&g, sizeof(gen) / sizeof(gen[0]))](&g);
