@@ -87,7 +87,7 @@ struct npu_vector {
  *	unbinds (-ENODEV); written under @reset_lock, read without
  * @function_reset_running: job that was running when the PCI core began to
  *	reset the function; protected by @reset_lock
- * @function_reset_cookie: of npu_reset_lock(), likewise
+ * @function_reset: the PCI core is at it; protected by @reset_lock
  * @fault_mask: queues with a fault that @fault_work has not looked at
  * @fault_work: handles faults
  * @wedge_work: tells user space that the device is dead
@@ -122,7 +122,7 @@ struct npu_device {
 	u32 reset_gen;
 	int dead;
 	u64 function_reset_running;
-	bool function_reset_cookie;
+	bool function_reset;
 	atomic64_t fault_mask;
 	struct work_struct fault_work;
 	struct work_struct wedge_work;

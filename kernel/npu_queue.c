@@ -317,7 +317,8 @@ static int npu_queue_attach(struct npu_queue *queue)
 
 	if (!ret && queue->vm->banned)
 		ret = -ECANCELED;
-	if (!ret)
+	/* After a function reset, all queues are started. */
+	if (!ret && !ndev->function_reset)
 		ret = npu_ring_start(queue);
 	if (!ret) {
 		spin_lock(&ndev->queues_lock);

@@ -171,8 +171,8 @@ void npu_reset_detach_locked(struct npu_queue *queue, int error)
 	struct npu_device *ndev = queue->ndev;
 
 	lockdep_assert_held(&ndev->reset_lock);
-	/* A dead device has no queues, and nothing of it may be touched. */
-	if (!ndev->dead && !queue->error && npu_reset_halt(queue))
+	/* A device that is dead or being reset has no queues; it is not touched. */
+	if (!ndev->dead && !ndev->function_reset && !queue->error && npu_reset_halt(queue))
 		npu_reset_device_locked(ndev, queue, &verdict, "closed queue does not stop");
 	npu_ring_reap(queue);
 	npu_reset_end(queue, &verdict);
@@ -271,6 +271,7 @@ static void npu_reset_resume_locked(struct npu_device *ndev, struct npu_queue *g
 		if (verdict)
 			npu_reset_end(queue, verdict);
 	}
+	atomic64_inc(&ndev->device_resets);
 	npu_hw_run(ndev);
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
@@ -286,6 +287,15 @@ static void npu_reset_resume_locked(struct npu_device *ndev, struct npu_queue *g
 	wake_up_all(&ndev->event_wq);
 }
 
+static void npu_reset_give_up_locked(struct npu_device *ndev, struct npu_queue *guilty,
+				     const char *reason, int error)
+{
+	drm_err(&ndev->drm, "%s, and a reset does not help (%d): dead until rebind\n",
+		reason, error);
+	npu_reset_dead_locked(ndev, guilty, -EIO);
+	queue_work(npu_release_wq, &ndev->wedge_work);
+}
+
 static void npu_reset_device_locked(struct npu_device *ndev, struct npu_queue *guilty,
 				    const struct npu_verdict *verdict, const char *reason)
 {
@@ -297,12 +307,8 @@ static void npu_reset_device_locked(struct npu_device *ndev, struct npu_queue *g
 	ret = npu_hw_reset(ndev);
 	trace_npu_reset(ndev, reason, ret);
 	if (ret) {
-		drm_err(&ndev->drm, "%s, and a reset does not help (%d): dead until rebind\n",
-			reason, ret);
-		npu_reset_dead_locked(ndev, guilty, -EIO);
-		queue_work(npu_release_wq, &ndev->wedge_work);
+		npu_reset_give_up_locked(ndev, guilty, reason, ret);
 	} else {
-		atomic64_inc(&ndev->device_resets);
 		drm_warn(&ndev->drm, "%s: device was reset\n", reason);
 		npu_reset_resume_locked(ndev, guilty, running);
 	}
@@ -324,40 +330,48 @@ void npu_reset_device(struct npu_device *ndev, u32 gen, const char *reason)
 {
 	bool cookie = npu_reset_lock(ndev);
 
-	if (!ndev->dead && ndev->reset_gen == gen)
+	if (!ndev->dead && !ndev->function_reset && ndev->reset_gen == gen)
 		npu_reset_device_locked(ndev, NULL, NULL, reason);
 	npu_reset_unlock(ndev, cookie);
 }
 
-/* The PCI core is going to reset the function; npu_reset_finish_function() follows. */
+/**
+ * npu_reset_prepare_function() - the PCI core is going to reset the function
+ * @ndev: device
+ *
+ * The lock cannot be kept until npu_reset_finish_function(), because the PCI
+ * core takes locks under which it allocates. So the device is made quiet here,
+ * and nobody else touches it while @function_reset is set.
+ */
 void npu_reset_prepare_function(struct npu_device *ndev)
 {
 	bool cookie = npu_reset_lock(ndev);
+	int ret;
 
-	ndev->function_reset_cookie = cookie;
-	ndev->function_reset_running = ndev->dead ? 0 : npu_reset_begin_locked(ndev);
+	if (!ndev->dead) {
+		ndev->function_reset_running = npu_reset_begin_locked(ndev);
+		ret = npu_hw_reset(ndev);
+		if (ret)
+			npu_reset_give_up_locked(ndev, NULL, "function reset", ret);
+	}
+	ndev->function_reset = true;
+	npu_reset_unlock(ndev, cookie);
 }
 
 void npu_reset_finish_function(struct npu_device *ndev)
 {
-	bool cookie = ndev->function_reset_cookie;
+	bool cookie = npu_reset_lock(ndev);
 	int ret;
 
-	lockdep_assert_held(&ndev->reset_lock);
-	if (ndev->dead)
-		goto out_unlock;
-	ret = npu_hw_reset(ndev);
-	trace_npu_reset(ndev, "function reset", ret);
-	if (ret) {
-		drm_err(&ndev->drm, "no answer after a function reset (%d): dead until rebind\n",
-			ret);
-		npu_reset_dead_locked(ndev, NULL, -EIO);
-		queue_work(npu_release_wq, &ndev->wedge_work);
-		goto out_unlock;
+	ndev->function_reset = false;
+	if (!ndev->dead) {
+		ret = npu_hw_reset(ndev);
+		trace_npu_reset(ndev, "function reset", ret);
+		if (ret)
+			npu_reset_give_up_locked(ndev, NULL, "function reset", ret);
+		else
+			npu_reset_resume_locked(ndev, NULL, ndev->function_reset_running);
 	}
-	atomic64_inc(&ndev->device_resets);
-	npu_reset_resume_locked(ndev, NULL, ndev->function_reset_running);
-out_unlock:
 	npu_reset_unlock(ndev, cookie);
 }
 
@@ -493,7 +507,7 @@ void npu_reset_watchdog(struct work_struct *work)
 	if (!drm_dev_enter(&ndev->drm, &idx))
 		return;
 	cookie = npu_reset_lock(ndev);
-	if (!ndev->dead && !queue->error && queue->vm) {
+	if (!ndev->dead && !ndev->function_reset && !queue->error && queue->vm) {
 		if (npu_ring_reap(queue))
 			npu_reset_fault_locked(queue);
 		else
@@ -521,9 +535,11 @@ static void npu_reset_fault_work(struct work_struct *work)
 	for (index = 0; index < NPU_QUEUES; index++) {
 		struct npu_queue *queue = ndev->queues[index];
 
-		if (!(queues & BIT_ULL(index)) || !queue || queue->error || ndev->dead)
+		if (!(queues & BIT_ULL(index)) || !queue || queue->error)
 			continue;
-		npu_reset_fault_locked(queue);
+		/* After a function reset, the completion tells what there was. */
+		if (!ndev->dead && !ndev->function_reset)
+			npu_reset_fault_locked(queue);
 	}
 	npu_reset_unlock(ndev, cookie);
 	drm_dev_exit(idx);
