@@ -16,7 +16,7 @@ static void memory_is_zeroed(void)
 	int fd = need_open(), round;
 	uint64_t i;
 
-	for (round = 0; round < 8; round++) {
+	for (round = 0; round < rounds(8); round++) {
 		struct buffer buffer = need_buffer(fd, bytes);
 
 		for (i = 0; i < bytes / 8; i++)
@@ -153,7 +153,7 @@ static void many_and_large(void)
 	uint32_t handle;
 	int fd = need_open(), i;
 
-	for (i = 0; i < 1000; i++)
+	for (i = 0; i < rounds(1000); i++)
 		check_eq(bo_create(fd, 256 << 20, &handle), 0);
 	node_close(fd);
 }

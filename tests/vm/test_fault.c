@@ -155,7 +155,7 @@ static void neighbour_goes_on(void)
 	int i;
 
 	need_map(good.fd, good.vm, &data, DATA_VA);
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < rounds(30); i++) {
 		struct client bad = need_client(0);
 		uint32_t done = need_submit(&bad, raw_job(&bad, 0, 0xee, 1));
 

@@ -100,7 +100,7 @@ static void same_address_in_two_contexts(void)
 		data[i] = need_buffer(clients[i].fd, 2 * PAGE);
 		need_map(clients[i].fd, clients[i].vm, &data[i], VICTIM_VA);
 	}
-	for (round = 0; round < 50; round++) {
+	for (round = 0; round < rounds(50); round++) {
 		for (i = 0; i < 2; i++)
 			fill_words(data[i].map, 1024, 2 * round + i);
 		for (i = 0; i < 2; i++)
@@ -130,7 +130,7 @@ static void scratchpad_is_cleared(void)
 	cmd_store(&cmds, 0, 0, 16 * 1024, 0);
 	cmd_end(&cmds);
 	steal = client_job(&thief, 0, &cmds, regs, 1);
-	for (round = 0; round < 20; round++) {
+	for (round = 0; round < rounds(20); round++) {
 		memset(loot.map, 0xff, loot.bytes);
 		need_run(&victim, job_copy(&victim, 0, VICTIM_VA, VICTIM_VA, 16 * 1024), 0);
 		need_run(&thief, steal, 0);
@@ -178,7 +178,7 @@ static void context_is_clean_when_reused(void)
 	struct buffer loot;
 	int round;
 
-	for (round = 0; round < 20; round++) {
+	for (round = 0; round < rounds(20); round++) {
 		struct buffer canaries;
 		struct client victim = need_victim(&canaries), thief;
 

@@ -44,7 +44,7 @@ static void killed_with_a_hang(void)
 {
 	int round;
 
-	for (round = 0; round < 5; round++) {
+	for (round = 0; round < rounds(5); round++) {
 		pid_t child;
 
 		*at_work = 0;
@@ -86,7 +86,7 @@ static void killed_at_work(void)
 {
 	int round;
 
-	for (round = 0; round < 40; round++) {
+	for (round = 0; round < rounds(40); round++) {
 		pid_t child;
 
 		*at_work = 0;

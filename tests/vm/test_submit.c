@@ -291,7 +291,7 @@ static void process_child(void *arg)
 	struct client client = data_client(&data);
 	unsigned int round;
 
-	for (round = 0; round < 100; round++) {
+	for (round = 0; round < (unsigned int)rounds(100); round++) {
 		fill_words(data.map, 1024, seed + round);
 		need_run(&client, copy_page(&client, 0, 0, 1), 0);
 		check(same_page(&data, 0, 1));

@@ -58,7 +58,7 @@ static void unbind_and_bind(void)
 {
 	int i;
 
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < rounds(10); i++) {
 		need_unbind();
 		check(!node_path());
 		need_bind();
@@ -155,7 +155,7 @@ static void unbind_under_load(void)
 	pid_t children[3];
 	int i, round;
 
-	for (round = 0; round < 5; round++) {
+	for (round = 0; round < rounds(5); round++) {
 		*at_work = 0;
 		for (i = 0; i < 3; i++)
 			children[i] = need_fork(load_child, NULL);
@@ -232,7 +232,7 @@ static void reset_child(void *arg)
 
 	(void)arg;
 	need_map(client.fd, client.vm, &data, DATA_VA);
-	for (round = 0; round < 150; round++) {
+	for (round = 0; round < (unsigned int)rounds(150); round++) {
 		struct drm_npu_job job = job_copy(&client, 0, DATA_VA, DATA_VA + PAGE, 1024);
 		uint32_t done;
 		int status;
@@ -265,7 +265,7 @@ static void reset_under_load(void)
 
 	for (i = 0; i < 2; i++)
 		children[i] = need_fork(reset_child, NULL);
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < rounds(20); i++) {
 		need_function_reset();
 		usleep(20000);
 	}
@@ -390,7 +390,7 @@ static void load_and_unload(void)
 {
 	int i;
 
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < rounds(10); i++) {
 		device_works();
 		need_module_remove();
 		check(!node_path());

@@ -251,7 +251,7 @@ static void random_binds(void)
 			((uint32_t *)buffers[i].map)[page * 1024] = page_mark(i, page);
 	}
 	memset(model, 0, sizeof(model));
-	for (round = 0; round < 12; round++) {
+	for (round = 0; round < (unsigned int)rounds(12); round++) {
 		for (k = 0; k < 8; k++) {
 			unsigned int count = 1 + random_below(16);
 

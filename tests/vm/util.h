@@ -128,6 +128,9 @@ void need_running(struct client *client);
 /* Submit, wait, and check that it ends with @error (0 or -errno). */
 void need_run(struct client *client, struct drm_npu_job job, int error);
 
+/* @count, or a part of it on a kernel that checks itself and is slow. */
+int rounds(int count);
+
 /* ---- Processes and files ---- */
 
 /* A number that a process shares with those it forks afterwards; 0 at first. */
