@@ -6,8 +6,8 @@
 #	golden.sh NPUC DIRECTORY [--update]
 set -u
 
-npuc=$1
-dir=$2
+npuc=$(realpath "$1") || exit 1
+dir=$(realpath "$2") || exit 1
 update=${3:-}
 failed=0
 out=$(mktemp) || exit 1
