@@ -63,7 +63,7 @@ int nc_code_dump(const struct nc_back *b, FILE *out)
 	char text[NPU_DISASM_BYTES_MAX];
 
 	for (uint32_t i = 0; i < b->code.count; i++) {
-		const struct npu_desc_hdr *hdr = nc_desc(&b->code, i);
+		const struct npu_desc_hdr *hdr = nc_code_at(&b->code, i);
 
 		npu_disasm(hdr, (size_t)hdr->lines * NPU_LINE_BYTES, NPU_DISASM_ONE_LINE, text,
 			   sizeof(text), NULL);

@@ -13,14 +13,14 @@
 void nc_model_dma(const struct nc_back *b, struct nc_model *m, const struct nc_operand *o,
 		  uint64_t times)
 {
-	uint8_t desc[NPU_DESC_BYTES_MAX] __attribute__((aligned(8)));
+	union nc_desc desc;
 	uint64_t data, latency;
 
 	if (!o->spm_elems)
 		return;
-	nc_desc_dma(b, o, o->write ? NPU_OP_STORE : NPU_OP_LOAD, 0, 0, desc);
-	data = npu_dma_cycles(&b->timing, desc) * times;
-	latency = npu_dma_latency(&b->timing, desc) * times;
+	nc_desc_dma(b, o, o->write ? NPU_OP_STORE : NPU_OP_LOAD, 0, 0, &desc);
+	data = npu_dma_cycles(&b->timing, &desc) * times;
+	latency = npu_dma_latency(&b->timing, &desc) * times;
 	m->mem += data;
 	if (o->write)
 		m->dout += data + latency;

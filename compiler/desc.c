@@ -152,33 +152,33 @@ static size_t build_fill(const struct nc_back *b, const struct nc_tile *t, const
 }
 
 size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uint32_t *addr,
-		     void *desc)
+		     union nc_desc *desc)
 {
-	struct npu_desc_hdr *hdr = desc;
+	struct npu_desc_hdr *hdr = &desc->hdr;
 	size_t bytes = 0;
 
-	memset(desc, 0, NPU_DESC_BYTES_MAX);
+	memset(desc, 0, sizeof(*desc));
 	hdr->opcode = t->opcode;
 	hdr->flags = t->flags;
 	hdr->tag = t->node + 1;
 	switch (t->opcode) {
 	case NPU_OP_CONV:
-		bytes = build_conv(b, t, addr, desc);
+		bytes = build_conv(b, t, addr, &desc->conv);
 		break;
 	case NPU_OP_MATMUL:
-		bytes = build_matmul(b, t, addr, desc);
+		bytes = build_matmul(b, t, addr, &desc->matmul);
 		break;
 	case NPU_OP_MAP:
-		bytes = build_map(b, t, addr, desc);
+		bytes = build_map(b, t, addr, &desc->map);
 		break;
 	case NPU_OP_REDUCE:
-		bytes = build_reduce(b, t, addr, desc);
+		bytes = build_reduce(b, t, addr, &desc->reduce);
 		break;
 	case NPU_OP_POOL:
-		bytes = build_pool(b, t, addr, desc);
+		bytes = build_pool(b, t, addr, &desc->pool);
 		break;
 	case NPU_OP_FILL:
-		bytes = build_fill(b, t, addr, desc);
+		bytes = build_fill(b, t, addr, &desc->fill);
 		break;
 	}
 	return finish(hdr, bytes);
@@ -214,12 +214,12 @@ static void order_by_memory(struct npu_desc_dma *d)
 }
 
 size_t nc_desc_dma(const struct nc_back *b, const struct nc_operand *o, unsigned int opcode,
-		   uint32_t node, uint32_t addr, void *desc)
+		   uint32_t node, uint32_t addr, union nc_desc *desc)
 {
 	int64_t elem_bytes = npu_dtype_bytes(o->dtype);
-	struct npu_desc_dma *d = desc;
+	struct npu_desc_dma *d = &desc->dma;
 
-	memset(desc, 0, NPU_DESC_BYTES_MAX);
+	memset(desc, 0, sizeof(*desc));
 	d->hdr.opcode = (uint8_t)opcode;
 	d->hdr.tag = node + 1;
 	dma_dims(o, opcode == NPU_OP_STORE, d->dim, d->spm_stride);

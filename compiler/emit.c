@@ -109,7 +109,7 @@ static void fill_header(struct image *im)
 	h->caps = NPU_CAP_FP32;
 	h->scratch_bytes = b->scratch_bytes;
 	for (uint32_t i = 0; i < b->code.count; i++) {
-		const struct npu_desc_hdr *hdr = nc_desc(&b->code, i);
+		const struct npu_desc_hdr *hdr = nc_code_at(&b->code, i);
 
 		h->macs += npu_desc_macs(&b->timing, hdr);
 		h->caps |= npu_op_cap(hdr->opcode);

@@ -86,7 +86,7 @@ static void compact(struct nc_back *b, struct nc_dma_log *log, const bool *dead)
 	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < c->count; i++) {
-		const struct npu_desc_hdr *hdr = nc_desc(c, i);
+		const struct npu_desc_hdr *hdr = nc_code_at(c, i);
 		size_t length = (size_t)hdr->lines * NPU_LINE_BYTES;
 		bool logged = next < log->count && log->ref[next].desc == i;
 
@@ -278,7 +278,7 @@ int nc_assign_memory(struct nc_back *b, struct nc_dma_log *log)
 		ret = assign_consts(b, log);
 	for (uint32_t i = 0; i < log->count && !ret; i++) {
 		const struct nc_home *home = &b->home[log->ref[i].tensor];
-		struct npu_desc_dma *d = (void *)nc_desc(&b->code, log->ref[i].desc);
+		struct npu_desc_dma *d = (void *)nc_code_at(&b->code, log->ref[i].desc);
 
 		d->mem.reg = home->reg;
 		d->mem.offset_bytes += (int64_t)home->offset_bytes;

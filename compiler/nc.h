@@ -25,6 +25,20 @@ enum nc_pack {
 	NC_PACK_ROWS,
 };
 
+/* A descriptor of any kind, with room for the longest. */
+union nc_desc {
+	uint8_t bytes[NPU_DESC_BYTES_MAX];
+	struct npu_desc_hdr hdr;
+	struct npu_desc_dma dma;
+	struct npu_desc_fill fill;
+	struct npu_desc_conv conv;
+	struct npu_desc_matmul matmul;
+	struct npu_desc_map map;
+	struct npu_desc_reduce reduce;
+	struct npu_desc_pool pool;
+	uint64_t align;
+};
+
 /**
  * struct nc_operand - what one descriptor reads or writes through one port
  * @tensor: kernel IR tensor, or KIR_NO_TENSOR: @buffer
@@ -193,7 +207,7 @@ struct nc_back {
 };
 
 /* Descriptor @i of the stream. */
-static inline struct npu_desc_hdr *nc_desc(const struct nc_code *c, uint32_t i)
+static inline struct npu_desc_hdr *nc_code_at(const struct nc_code *c, uint32_t i)
 {
 	return (struct npu_desc_hdr *)(void *)(c->data + (size_t)c->start[i] * NPU_LINE_BYTES);
 }
@@ -244,10 +258,10 @@ uint64_t nc_operand_bytes(const struct nc_operand *o);
 /* desc.c */
 /* The descriptor of @t with operand i at byte address @addr[i]; its size. */
 size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uint32_t *addr,
-		     void *desc);
+		     union nc_desc *desc);
 /* LOAD or STORE of @o at SPM address @addr, its memory relative to the tensor. */
 size_t nc_desc_dma(const struct nc_back *b, const struct nc_operand *o, unsigned int opcode,
-		   uint32_t node, uint32_t addr, void *desc);
+		   uint32_t node, uint32_t addr, union nc_desc *desc);
 
 /* search.c */
 #define NC_SEARCH_DIMS	8
@@ -406,10 +420,10 @@ int nc_add_map(struct nc_back *b, uint32_t node, const struct kir_map *map,
 	       const int64_t at[NC_LOOPS], const uint32_t dim[NC_LOOPS],
 	       const struct nc_acc *acc, uint32_t iota_base);
 /* Descriptor of the tile that is all of @map, for its cost; -errno. */
-int nc_map_template(struct nc_back *b, const struct kir_map *map, void *desc);
+int nc_map_template(struct nc_back *b, const struct kir_map *map, union nc_desc *desc);
 /* Add VE and DMA of an epilogue over tiles of @dim, @times times. */
 void nc_model_map(struct nc_back *b, struct nc_model *m, const struct kir_map *map,
-		  void *template_desc, const uint32_t dim[NC_LOOPS], uint64_t times);
+		  union nc_desc *desc, const uint32_t dim[NC_LOOPS], uint64_t times);
 
 /* tile_matmul.c, tile_conv.c, tile_pool.c, tile_reduce.c, tile_copy.c */
 int nc_tile_matmul(struct nc_back *b, const struct kir_op *op);

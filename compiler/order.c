@@ -143,8 +143,8 @@ static void connect(struct order *o, uint32_t producer, uint32_t consumer)
 {
 	unsigned int from = o->event[producer - 1].engine, to = o->event[consumer - 1].engine;
 	struct npu_sem_ref sem = { .sem = (uint8_t)(from * ENGINES + to), .count = 1 };
-	struct npu_sem_ref *signal = nc_desc(&o->b->code, producer - 1)->signal;
-	struct npu_sem_ref *wait = nc_desc(&o->b->code, consumer - 1)->wait;
+	struct npu_sem_ref *signal = nc_code_at(&o->b->code, producer - 1)->signal;
+	struct npu_sem_ref *wait = nc_code_at(&o->b->code, consumer - 1)->wait;
 
 	while (signal->count)
 		signal++;
@@ -167,7 +167,7 @@ static void order_one(struct order *o, uint32_t number)
 	struct event *event = &o->event[number - 1];
 	uint32_t *known = o->known[event->engine];
 	uint32_t dep[ENGINES] = { 0 };
-	unsigned int count = npu_desc_accesses(&o->b->limits, nc_desc(&o->b->code, number - 1),
+	unsigned int count = npu_desc_accesses(&o->b->limits, nc_code_at(&o->b->code, number - 1),
 					       NULL, access);
 
 	for (unsigned int i = 0; i < count; i++)
@@ -200,7 +200,7 @@ int nc_order(struct nc_back *b)
 	if (!o.event)
 		return nc_no_memory(b);
 	for (uint32_t i = 0; i < b->code.count; i++) {
-		o.event[i].engine = engine_index[npu_op_engine(nc_desc(&b->code, i)->opcode)];
+		o.event[i].engine = engine_index[npu_op_engine(nc_code_at(&b->code, i)->opcode)];
 		order_one(&o, i + 1);
 	}
 	return 0;

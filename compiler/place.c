@@ -292,19 +292,19 @@ static uint32_t operand_addr(struct place *p, uint32_t tile, uint32_t j)
 static int add_dma(struct place *p, const struct nc_tile *t, const struct nc_operand *o,
 		   unsigned int opcode, uint32_t addr)
 {
-	uint8_t desc[NPU_DESC_BYTES_MAX] __attribute__((aligned(8)));
+	union nc_desc desc;
 	struct nc_dma_ref ref = {
 		.desc = p->b->code.count,
 		.tensor = o->tensor,
 		.store = opcode == NPU_OP_STORE,
 	};
-	size_t bytes = nc_desc_dma(p->b, o, opcode, t->node, addr, desc);
+	size_t bytes = nc_desc_dma(p->b, o, opcode, t->node, addr, &desc);
 	struct kir_span span;
 
 	elements(o, &span);
 	ref.lo = span.lo;
 	ref.hi = span.hi;
-	if (!nc_code_add(p->b, desc, bytes))
+	if (!nc_code_add(p->b, &desc, bytes))
 		return -ENOMEM;
 	return nc_dma_log_add(p->b, &p->log, &ref);
 }
@@ -334,7 +334,7 @@ static int add_copy(struct place *p, uint32_t tile, bool load)
 static int add_code(struct place *p, uint32_t tile, const bool *load)
 {
 	const struct nc_tile *t = p->b->tile[tile];
-	uint8_t desc[NPU_DESC_BYTES_MAX] __attribute__((aligned(8)));
+	union nc_desc desc;
 	uint32_t addr[NPU_MAP_OPERANDS];
 	int ret = 0;
 
@@ -347,7 +347,7 @@ static int add_code(struct place *p, uint32_t tile, const bool *load)
 	}
 	if (ret)
 		return ret;
-	if (!nc_code_add(p->b, desc, nc_desc_build(p->b, t, addr, desc)))
+	if (!nc_code_add(p->b, &desc, nc_desc_build(p->b, t, addr, &desc)))
 		return -ENOMEM;
 	for (uint32_t j = 0; j < t->operands && !ret; j++) {
 		const struct nc_operand *o = &t->operand[j];

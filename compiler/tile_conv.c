@@ -22,7 +22,7 @@ struct conv_arg {
 	bool depthwise;
 	bool channels_outside;
 	uint32_t full[DIMS];
-	void *map_desc;
+	union nc_desc *map_desc;
 };
 
 /* A piece of work: @at and @size per dimension, in group @group. */
@@ -172,7 +172,7 @@ static void model_operands(const struct conv_arg *a, const uint32_t *tile,
 static struct nc_cost conv_cost(const void *arg, const uint32_t *tile)
 {
 	const struct conv_arg *a = arg;
-	struct npu_desc_conv d = {
+	union nc_desc d = {
 		.hdr = { .opcode = NPU_OP_CONV, .flags = a->depthwise ? NPU_F_DEPTHWISE : 0 },
 	};
 	struct nc_nest nest = { 0 };
@@ -197,7 +197,7 @@ static struct nc_cost conv_cost(const void *arg, const uint32_t *tile)
 		c.pressure = npu_sat_add(1025 + c.pressure, m.acc_bytes);
 		return c;
 	}
-	d.shape = (struct npu_conv_shape){
+	d.conv.shape = (struct npu_conv_shape){
 		.n = (uint16_t)tile[N], .oh = (uint16_t)tile[OH], .ow = (uint16_t)tile[OW],
 		.k = (uint16_t)tile[KO], .kh = (uint16_t)tile[KH], .kw = (uint16_t)tile[KW],
 		.c = (uint16_t)(a->depthwise ? tile[KO] : tile[C]),
@@ -328,9 +328,9 @@ int nc_tile_conv(struct nc_back *b, const struct kir_op *op)
 {
 	const struct kir_conv *c = &op->conv;
 	const struct kir_window *w = &c->win;
-	uint8_t desc[NPU_DESC_BYTES_MAX] __attribute__((aligned(8)));
+	union nc_desc desc;
 	struct conv_arg a = {
-		.b = b, .op = c, .map_desc = desc,
+		.b = b, .op = c, .map_desc = &desc,
 		.rows = nc_window_rows(w), .columns = nc_window_columns(w),
 		.depthwise = nc_conv_depthwise(c),
 	};
@@ -339,7 +339,7 @@ int nc_tile_conv(struct nc_back *b, const struct kir_op *op)
 	int ret = nc_window_check(b, op->node, w);
 
 	if (!ret)
-		ret = nc_map_template(b, &c->epilogue, desc);
+		ret = nc_map_template(b, &c->epilogue, &desc);
 	if (ret)
 		return ret;
 	a.packed = nc_pack_weights(b, c);

@@ -31,7 +31,7 @@ int nc_add_map(struct nc_back *b, uint32_t node, const struct kir_map *map,
 	return 0;
 }
 
-int nc_map_template(struct nc_back *b, const struct kir_map *map, void *desc)
+int nc_map_template(struct nc_back *b, const struct kir_map *map, union nc_desc *desc)
 {
 	uint32_t addr[NPU_MAP_OPERANDS] = { 0 };
 	size_t bytes = sizeof(struct nc_tile) + map->operands * sizeof(struct nc_operand);
@@ -58,13 +58,12 @@ int nc_map_template(struct nc_back *b, const struct kir_map *map, void *desc)
 }
 
 void nc_model_map(struct nc_back *b, struct nc_model *m, const struct kir_map *map,
-		  void *template_desc, const uint32_t dim[NC_LOOPS], uint64_t times)
+		  union nc_desc *desc, const uint32_t dim[NC_LOOPS], uint64_t times)
 {
-	struct npu_desc_map *d = template_desc;
 	uint64_t before = m->bytes;
 
-	memcpy(d->dim, dim, sizeof(d->dim));
-	m->ve += npu_ve_cycles(&b->timing, d) * times;
+	memcpy(desc->map.dim, dim, sizeof(desc->map.dim));
+	m->ve += npu_ve_cycles(&b->timing, desc) * times;
 	m->bytes = 0;
 	for (unsigned int i = 0; i < map->operands; i++) {
 		struct nc_operand o = { .write = map->operand[i].write };
@@ -134,7 +133,7 @@ static void collapse(struct kir_map *m)
 struct map_arg {
 	struct nc_back *b;
 	const struct kir_map *map;
-	void *desc;
+	union nc_desc *desc;
 	bool iota;
 	bool iota_fits;
 	unsigned int outer;
@@ -222,10 +221,10 @@ static int add_tiles(struct nc_back *b, uint32_t node, const struct kir_map *map
 
 int nc_tile_map(struct nc_back *b, const struct kir_op *op)
 {
-	uint8_t desc[NPU_DESC_BYTES_MAX] __attribute__((aligned(8)));
+	union nc_desc desc;
 	struct kir_map *map = nc_alloc(b->arena, sizeof(*map));
 	unsigned int iota = count_iota(&op->map);
-	struct map_arg arg = { .b = b, .map = map, .desc = desc, .iota = iota };
+	struct map_arg arg = { .b = b, .map = map, .desc = &desc, .iota = iota };
 	struct nc_search s = { .cost = map_cost, .arg = &arg };
 	struct nc_nest nest;
 	struct kir_map inner;
@@ -242,7 +241,7 @@ int nc_tile_map(struct nc_back *b, const struct kir_op *op)
 	inner = *map;
 	for (unsigned int i = 0; i < NC_LOOPS; i++)
 		keep_dim(&inner, i, i + arg.outer);
-	ret = nc_map_template(b, &inner, desc);
+	ret = nc_map_template(b, &inner, &desc);
 	if (ret)
 		return ret;
 	s.dims = map->ndim;

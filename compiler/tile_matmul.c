@@ -13,7 +13,7 @@ enum { B0, B1, M, N, K, DIMS };
 struct matmul_arg {
 	struct nc_back *b;
 	const struct kir_matmul *op;
-	void *map_desc;
+	union nc_desc *map_desc;
 	bool columns_outside;
 };
 
@@ -104,10 +104,10 @@ static struct nc_cost matmul_cost(const void *arg, const uint32_t *tile)
 {
 	const struct matmul_arg *a = arg;
 	const struct kir_matmul *op = a->op;
-	struct npu_desc_matmul d = {
+	union nc_desc d = { .matmul = {
 		.hdr.opcode = NPU_OP_MATMUL,
 		.dim = { tile[B0], tile[B1], tile[M], tile[N] * op->groups, tile[K] },
-	};
+	} };
 	struct nc_model m = { 0 };
 	struct nc_nest nest = { 0 };
 	uint64_t outputs;
@@ -217,12 +217,12 @@ static int add_tiles(struct nc_back *b, uint32_t node, const struct kir_matmul *
 int nc_tile_matmul(struct nc_back *b, const struct kir_op *op)
 {
 	const struct kir_matmul *mm = &op->matmul;
-	uint8_t desc[NPU_DESC_BYTES_MAX] __attribute__((aligned(8)));
-	struct matmul_arg arg = { .b = b, .op = mm, .map_desc = desc };
+	union nc_desc desc;
+	struct matmul_arg arg = { .b = b, .op = mm, .map_desc = &desc };
 	struct nc_search best = { 0 };
 	uint64_t best_cycles = UINT64_MAX;
 	bool columns_outside = false;
-	int ret = nc_map_template(b, &mm->epilogue, desc);
+	int ret = nc_map_template(b, &mm->epilogue, &desc);
 
 	if (ret)
 		return ret;

@@ -21,7 +21,7 @@ static struct nc_cost pool_cost(const void *arg, const uint32_t *tile)
 	const struct kir_window *w = &a->op->win;
 	uint32_t h = nc_axis_rows(&a->rows, tile[OH], w->kh);
 	uint32_t wide = nc_axis_rows(&a->columns, tile[OW], w->kw);
-	struct npu_desc_pool d = { .hdr.opcode = NPU_OP_POOL };
+	union nc_desc d = { .hdr.opcode = NPU_OP_POOL };
 	struct nc_nest nest = { .dims = DIMS };
 	struct nc_operand in = { 0 }, out = { .write = true };
 	struct nc_model m = { 0 };
@@ -35,7 +35,7 @@ static struct nc_cost pool_cost(const void *arg, const uint32_t *tile)
 	nc_operand_view(a->b, &out, &a->op->out, NULL, tile, NC_PACK_INNER);
 	nc_model_dma(a->b, &m, &in, m.tiles);
 	nc_model_dma(a->b, &m, &out, m.tiles);
-	d.shape = (struct npu_conv_shape){
+	d.pool.shape = (struct npu_conv_shape){
 		.n = (uint16_t)tile[N], .oh = (uint16_t)tile[OH], .ow = (uint16_t)tile[OW],
 		.c = (uint16_t)tile[C], .kh = (uint16_t)w->kh, .kw = (uint16_t)w->kw,
 	};

@@ -120,8 +120,8 @@ static struct nc_cost reduce_cost(const void *arg, const uint32_t *tile)
 {
 	static const uint32_t origin[NC_SEARCH_DIMS];
 	const struct reduction *r = arg;
-	uint8_t room[NPU_DESC_BYTES_MAX] __attribute__((aligned(8))) = { 0 };
-	struct npu_desc_reduce *d = (void *)room;
+	union nc_desc desc = { .hdr.opcode = NPU_OP_REDUCE };
+	struct npu_desc_reduce *d = &desc.reduce;
 	struct kir_view in = reduction_view(r, &r->op->in, r->in_stride, origin);
 	struct kir_view out = reduction_view(r, &r->op->out, r->out_stride, origin);
 	struct nc_operand o = { 0 };
@@ -135,11 +135,10 @@ static struct nc_cost reduce_cost(const void *arg, const uint32_t *tile)
 	memcpy(nest.full, r->dim, sizeof(r->dim));
 	memcpy(nest.tile, tile, r->ndim * sizeof(*tile));
 	m.tiles = nc_nest_tiles(&nest);
-	d->hdr.opcode = NPU_OP_REDUCE;
 	d->axes = (uint8_t)axes(r);
 	memcpy(d->dim, tile + r->ndim - NC_LOOPS, sizeof(d->dim));
 	reduction_kept(r, tile, kept);
-	m.ve = npu_ve_cycles(&r->b->timing, d) * m.tiles * (r->arg && split ? 2 : 1);
+	m.ve = npu_ve_cycles(&r->b->timing, &desc) * m.tiles * (r->arg && split ? 2 : 1);
 	nc_operand_view(r->b, &o, &in, NULL, d->dim, NC_PACK_MEMORY);
 	nc_model_dma(r->b, &m, &o, m.tiles);
 	o = (struct nc_operand){ .write = true };

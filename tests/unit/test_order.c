@@ -105,13 +105,7 @@ static void random_map(struct npu_desc_map *d)
 static void random_stream(struct nc_back *b, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		union {
-			uint8_t bytes[NPU_DESC_BYTES_MAX];
-			struct npu_desc_hdr hdr;
-			struct npu_desc_dma dma;
-			struct npu_desc_matmul matmul;
-			struct npu_desc_map map;
-		} d;
+		union nc_desc d;
 
 		memset(&d, 0, sizeof(d));
 		switch (below(4)) {
@@ -141,7 +135,7 @@ struct edge {
 
 static unsigned int engine(const struct nc_back *b, unsigned int i)
 {
-	return npu_op_engine(nc_desc(&b->code, i)->opcode);
+	return npu_op_engine(nc_code_at(&b->code, i)->opcode);
 }
 
 /* The n-th signal of a semaphore is for its n-th wait. */
@@ -151,7 +145,7 @@ static unsigned int list_edges(const struct nc_back *b, struct edge *edge)
 
 	for (unsigned int i = 0; i < b->code.count; i++)
 		for (unsigned int port = 0; port < NPU_SEM_PORTS; port++) {
-			const struct npu_sem_ref *w = &nc_desc(&b->code, i)->wait[port];
+			const struct npu_sem_ref *w = &nc_code_at(&b->code, i)->wait[port];
 			unsigned int before = 0, signals = 0;
 
 			if (!w->count)
@@ -159,12 +153,12 @@ static unsigned int list_edges(const struct nc_back *b, struct edge *edge)
 			assert_int_equal(w->count, 1);
 			for (unsigned int j = 0; j < i; j++)
 				for (unsigned int q = 0; q < NPU_SEM_PORTS; q++)
-					before += nc_desc(&b->code, j)->wait[q].count &&
-						nc_desc(&b->code, j)->wait[q].sem == w->sem;
+					before += nc_code_at(&b->code, j)->wait[q].count &&
+						nc_code_at(&b->code, j)->wait[q].sem == w->sem;
 			for (unsigned int j = 0; j < i; j++)
 				for (unsigned int q = 0; q < NPU_SEM_PORTS; q++) {
 					const struct npu_sem_ref *s =
-						&nc_desc(&b->code, j)->signal[q];
+						&nc_code_at(&b->code, j)->signal[q];
 
 					if (s->count && s->sem == w->sem && signals++ == before)
 						edge[edges++] = (struct edge){ j, i };
@@ -195,8 +189,8 @@ static void close_order(const struct nc_back *b, const struct edge *edge, unsign
 static bool conflict(const struct nc_back *b, unsigned int i, unsigned int j)
 {
 	struct npu_access x[NPU_ACCESSES_MAX], y[NPU_ACCESSES_MAX];
-	unsigned int xs = npu_desc_accesses(&b->limits, nc_desc(&b->code, i), NULL, x);
-	unsigned int ys = npu_desc_accesses(&b->limits, nc_desc(&b->code, j), NULL, y);
+	unsigned int xs = npu_desc_accesses(&b->limits, nc_code_at(&b->code, i), NULL, x);
+	unsigned int ys = npu_desc_accesses(&b->limits, nc_code_at(&b->code, j), NULL, y);
 
 	for (unsigned int p = 0; p < xs; p++)
 		for (unsigned int q = 0; q < ys; q++)
