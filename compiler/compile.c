@@ -6,7 +6,7 @@
  *	G import	onnx_import.c, builder.c: ONNX or calls to a graph
  *	C fold		fold.c: what is constant becomes a constant
  *	K legalise	legalise.c: graph to kernel IR
- *	F P T A O	back.c: fuse, plan, tile, place, order, and emit
+ *	F S P T A O	back.c: fuse, slice, plan, tile, place, order, and emit
  */
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* npuc: a network or kernel IR text in, a program file out. */
+/* npuc: an ONNX model or kernel IR text in, a program file out. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -11,13 +11,15 @@
 #include "npu_prog_read.h"
 
 static const char usage[] =
-	"usage: npuc [options] MODEL.kir -o MODEL.npu\n"
+	"usage: npuc [options] MODEL.onnx -o MODEL.npu\n"
+	"       npuc [options] TEXT.kir -o MODEL.npu\n"
 	"       npuc --verify MODEL.npu\n"
 	"  -o FILE          program file to write (whole or not at all)\n"
+	"  -b, --bind B     values of symbolic dimensions, as N=1000,seq=28 (*=1: all others)\n"
 	"  -t, --target T   array and memories, as rows=16,cols=32,spm=8388608,acc=262144,\n"
 	"                   bandwidth=16000,latency=100,bursts=32,vector=64 (any of them)\n"
-	"  -d LETTERS       print after passes: K kernel IR, F fuse, S slice, P plan, T tile,\n"
-	"                   A place, O order\n"
+	"  -d LETTERS       print after passes: G import, C fold, K legalise, F fuse, S slice,\n"
+	"                   P plan, T tile, A place, O order\n"
 	"      --verify     prove the program sound\n"
 	"      --report     print what the program needs\n";
 
@@ -25,6 +27,7 @@ struct options {
 	const char *input;
 	const char *output;
 	const char *dump;
+	const char *bind;
 	struct npu_target target;
 	bool verify;
 	bool report;
@@ -133,6 +136,7 @@ static int parse_target(const char *text, struct npu_target *t)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
+		{ "bind", required_argument, NULL, 'b' },
 		{ "target", required_argument, NULL, 't' },
 		{ "verify", no_argument, NULL, 'v' },
 		{ "report", no_argument, NULL, 'r' },
@@ -141,10 +145,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:d:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:b:t:d:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			o->output = optarg;
+			break;
+		case 'b':
+			o->bind = optarg;
 			break;
 		case 't':
 			if (parse_target(optarg, &o->target))
@@ -206,6 +213,23 @@ static int compile_kir(const struct options *o, void **image, size_t *image_byte
 	return ret;
 }
 
+static int compile_onnx(const struct options *o, void **image, size_t *image_bytes)
+{
+	char error[NC_DIAG_BYTES] = "";
+	struct npu_graph *g = npu_graph_read_onnx(o->input, o->bind, error, sizeof(error));
+	int ret = 0;
+
+	/* The reader's message starts with the path. */
+	if (!g) {
+		fprintf(stderr, "npuc: %s\n", error);
+		return 1;
+	}
+	if (npu_graph_compile(g, &o->target, o->dump, stdout, image, image_bytes))
+		ret = complain(o->input, npu_graph_error(g));
+	npu_graph_destroy(g);
+	return ret;
+}
+
 static int report(const void *image, size_t bytes)
 {
 	struct npu_prog_view v;
@@ -234,8 +258,10 @@ int main(int argc, char **argv)
 		image = read_file(o.input, &bytes);
 		if (!image)
 			return complain(o.input, strerror(errno));
-	} else {
+	} else if (has_suffix(o.input, ".kir")) {
 		ret = compile_kir(&o, &image, &bytes);
+	} else {
+		ret = compile_onnx(&o, &image, &bytes);
 	}
 	if (!ret && o.verify && nc_verify_image(image, bytes, &diag))
 		ret = complain(o.input, diag.text);
