@@ -84,16 +84,20 @@ uint64_t nc_nest_tiles(const struct nc_nest *n)
 	return tiles;
 }
 
-uint64_t nc_nest_fetches(const struct nc_nest *n, unsigned int depends)
+uint64_t nc_nest_fetches(const struct nc_back *b, const struct nc_nest *n, unsigned int depends,
+			 uint64_t elems)
 {
-	uint64_t fetches = 1, outer = 1;
+	uint64_t pieces = 1, moves = 1, outer = 1;
 
 	for (unsigned int i = 0; i < n->dims; i++) {
 		uint64_t count = npu_ceil_div(n->full[i], n->tile[i]);
 
 		outer = npu_sat_mul(outer, count);
-		if ((depends >> i & 1) && count > 1)
-			fetches = outer;
+		if (!(depends >> i & 1))
+			continue;
+		pieces = npu_sat_mul(pieces, count);
+		if (count > 1)
+			moves = outer;
 	}
-	return fetches;
+	return npu_sat_mul(elems, 4) <= nc_cache_bytes(b) / 4 ? pieces : moves;
 }

@@ -352,10 +352,12 @@ void nc_nest_first(struct nc_nest *n);
 bool nc_nest_next(struct nc_nest *n);
 uint64_t nc_nest_tiles(const struct nc_nest *n);
 /*
- * How often an operand that depends on the loops in @depends (bits) is
- * fetched, if it stays in SPM as long as those loops stand still.
+ * How often pieces of an operand that depends on the loops in @depends (bits)
+ * are fetched: once each, if all its @elems fit a quarter of the cache; else
+ * again whenever one of those loops moves.
  */
-uint64_t nc_nest_fetches(const struct nc_nest *n, unsigned int depends);
+uint64_t nc_nest_fetches(const struct nc_back *b, const struct nc_nest *n, unsigned int depends,
+			 uint64_t elems);
 
 /* window.c */
 /* One spatial axis of a window; terms as in struct npu_conv_shape. */
@@ -414,6 +416,10 @@ struct nc_acc {
 	int32_t group;
 };
 
+/* The same nest with as few dimensions as the views allow, four at least; IOTA stays. */
+void nc_map_collapse(struct kir_map *m);
+/* The last four dimensions of a collapsed map. */
+struct kir_map nc_map_inner(const struct kir_map *m);
 int nc_tile_map(struct nc_back *b, const struct kir_op *op);
 /* MAP over a tile of a 4-D @map; @acc may be NULL. */
 int nc_add_map(struct nc_back *b, uint32_t node, const struct kir_map *map,

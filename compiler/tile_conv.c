@@ -131,20 +131,6 @@ static bool fits_fields(const struct conv_arg *a, const uint32_t *tile)
 	       nc_axis_rows(&a->columns, tile[OW], tile[KW]) <= UINT16_MAX;
 }
 
-/* An operand that fits a quarter of the cache as a whole is fetched once. */
-static uint64_t fetches(const struct conv_arg *a, const struct nc_nest *nest, unsigned int dims,
-			uint64_t elems)
-{
-	struct nc_nest distinct = *nest;
-	unsigned int bits = loops(a, dims);
-
-	for (unsigned int i = 0; i < DIMS; i++)
-		if (!(bits >> i & 1))
-			distinct.tile[i] = distinct.full[i];
-	return npu_sat_mul(elems, 4) <= nc_cache_bytes(a->b) / 4 ? nc_nest_tiles(&distinct) :
-		nc_nest_fetches(nest, bits);
-}
-
 static void model_operands(const struct conv_arg *a, const uint32_t *tile,
 			   const struct nc_nest *nest, struct nc_model *m)
 {
@@ -159,12 +145,13 @@ static void model_operands(const struct conv_arg *a, const uint32_t *tile,
 	memcpy(p.size, tile, sizeof(p.size));
 	input_operand(a, &p, &rows, &columns, &o);
 	nc_model_dma(a->b, m, &o,
-		     fetches(a, nest, a->depthwise ? image | 1u << KO : image,
-			     npu_sat_mul((uint64_t)w->n * w->h, (uint64_t)w->w * w->c)));
+		     nc_nest_fetches(a->b, nest, loops(a, a->depthwise ? image | 1u << KO : image),
+				     npu_sat_mul((uint64_t)w->n * w->h, (uint64_t)w->w * w->c)));
 	o = (struct nc_operand){ 0 };
 	weight_operand(a, &p, &o);
 	nc_model_dma(a->b, m, &o,
-		     fetches(a, nest, 1u << KO | taps, a->b->k->tensor[a->packed].elems));
+		     nc_nest_fetches(a->b, nest, loops(a, 1u << KO | taps),
+				     a->b->k->tensor[a->packed].elems));
 	if (a->op->bias.tensor != KIR_NO_TENSOR)
 		m->bytes += (uint64_t)tile[KO] * 4 + NC_ALIGN_BYTES;
 }

@@ -8,73 +8,42 @@
 #include <errno.h>
 #include <string.h>
 
-struct copy_arg {
-	struct nc_back *b;
-	const struct kir_view *in;
-	const struct kir_view *out;
-	const uint32_t *full;
-};
+/* A copy's nest is kept as a map without a program: output first, input if any. */
+enum { OUT, IN };
 
-static bool has_input(const struct kir_copy *c)
+static bool has_input(const struct kir_map *m)
 {
-	return c->in.tensor != KIR_NO_TENSOR;
+	return m->operands > IN;
 }
 
-static bool composes(const struct kir_copy *c, unsigned int outer, unsigned int inner)
+static struct kir_map nest_of(const struct kir_copy *c)
 {
-	int64_t dim = c->dim[inner];
+	struct kir_map m = {
+		.ndim = c->ndim,
+		.operands = c->in.tensor == KIR_NO_TENSOR ? 1 : 2,
+		.operand = { { .view = c->out, .write = true }, { .view = c->in } },
+	};
 
-	return c->out.stride[outer] == c->out.stride[inner] * dim &&
-	       (!has_input(c) || c->in.stride[outer] == c->in.stride[inner] * dim);
+	memcpy(m.dim, c->dim, sizeof(c->dim));
+	nc_map_collapse(&m);
+	return m;
 }
 
-static void keep_dim(struct kir_copy *c, unsigned int to, unsigned int from)
+/* The last four loops of an operand, moved to where the outer ones stand. */
+static struct kir_view view_at(const struct kir_map *m, unsigned int operand,
+			       const struct nc_nest *nest)
 {
-	c->dim[to] = c->dim[from];
-	c->in.stride[to] = c->in.stride[from];
-	c->out.stride[to] = c->out.stride[from];
-}
-
-/* As few dimensions as the views allow, but four at least. */
-static void collapse(struct kir_copy *c)
-{
-	unsigned int ndim = 0;
-
-	for (unsigned int i = 0; i < c->ndim; i++) {
-		uint64_t merged;
-
-		if (c->dim[i] == 1)
-			continue;
-		merged = ndim ? (uint64_t)c->dim[ndim - 1] * c->dim[i] : 0;
-		if (ndim && merged <= UINT32_MAX && composes(c, ndim - 1, i)) {
-			keep_dim(c, ndim - 1, i);
-			c->dim[ndim - 1] = (uint32_t)merged;
-		} else {
-			keep_dim(c, ndim++, i);
-		}
-	}
-	for (; ndim < NC_LOOPS; ndim++) {
-		for (unsigned int i = ndim; i > 0; i--)
-			keep_dim(c, i, i - 1);
-		c->dim[0] = 1;
-		c->in.stride[0] = 0;
-		c->out.stride[0] = 0;
-	}
-	c->ndim = ndim;
-}
-
-/* The last four loops of @view, moved to @at of the outer ones. */
-static struct kir_view inner_view(const struct kir_view *view, const struct nc_nest *nest)
-{
-	unsigned int outer = nest->dims - NC_LOOPS;
-	struct kir_view v = *view;
+	struct kir_view v = nc_map_inner(m).operand[operand].view;
 
 	for (unsigned int i = 0; i < nest->dims; i++)
-		v.offset += nest->at[i] * view->stride[i];
-	for (unsigned int i = 0; i < NC_LOOPS; i++)
-		v.stride[i] = view->stride[i + outer];
+		v.offset += nest->at[i] * m->operand[operand].view.stride[i];
 	return v;
 }
+
+struct copy_arg {
+	struct nc_back *b;
+	const struct kir_map *inner;
+};
 
 static struct nc_cost copy_cost(const void *arg, const uint32_t *tile)
 {
@@ -83,29 +52,29 @@ static struct nc_cost copy_cost(const void *arg, const uint32_t *tile)
 	struct nc_model m = { 0 };
 	struct nc_operand o = { .write = true };
 
-	memcpy(nest.full, a->full, NC_LOOPS * sizeof(*tile));
+	memcpy(nest.full, a->inner->dim, NC_LOOPS * sizeof(*tile));
 	memcpy(nest.tile, tile, NC_LOOPS * sizeof(*tile));
 	m.tiles = nc_nest_tiles(&nest);
-	nc_operand_view(a->b, &o, a->out, NULL, tile, NC_PACK_MEMORY);
+	nc_operand_view(a->b, &o, &a->inner->operand[OUT].view, NULL, tile, NC_PACK_MEMORY);
 	nc_model_dma(a->b, &m, &o, m.tiles);
-	if (a->in->tensor != KIR_NO_TENSOR) {
+	if (has_input(a->inner)) {
 		m.bytes = 0;
 		o = (struct nc_operand){ 0 };
-		nc_operand_view(a->b, &o, a->in, NULL, tile, NC_PACK_ROWS);
+		nc_operand_view(a->b, &o, &a->inner->operand[IN].view, NULL, tile, NC_PACK_ROWS);
 		nc_model_dma(a->b, &m, &o, m.tiles);
 	}
 	return nc_model_cost(a->b, &m);
 }
 
-static int add_fill(struct nc_back *b, uint32_t node, const struct kir_copy *c,
+static int add_fill(struct nc_back *b, const struct kir_op *op, const struct kir_map *m,
 		    const struct nc_nest *nest)
 {
-	struct nc_tile *t = nc_add_tile(b, NPU_OP_FILL, node, 1);
-	struct kir_view out = inner_view(&c->out, nest);
+	struct nc_tile *t = nc_add_tile(b, NPU_OP_FILL, op->node, 1);
+	struct kir_view out = view_at(m, OUT, nest);
 
 	if (!t)
 		return -ENOMEM;
-	t->value = c->value;
+	t->value = op->copy.value;
 	nc_operand_view(b, &t->operand[0], &out, NULL, nest->size + nest->dims - NC_LOOPS,
 			NC_PACK_MEMORY);
 	t->operand[0].write = true;
@@ -113,12 +82,12 @@ static int add_fill(struct nc_back *b, uint32_t node, const struct kir_copy *c,
 }
 
 /* Both operands name one place in SPM: at most one of them is resident. */
-static int add_copy(struct nc_back *b, uint32_t node, const struct kir_copy *c,
+static int add_copy(struct nc_back *b, const struct kir_op *op, const struct kir_map *m,
 		    const struct nc_nest *nest)
 {
-	struct nc_tile *t = nc_add_tile(b, NC_COPY, node, 2);
+	struct nc_tile *t = nc_add_tile(b, NC_COPY, op->node, 2);
 	const uint32_t *size = nest->size + nest->dims - NC_LOOPS;
-	struct kir_view in = inner_view(&c->in, nest), out = inner_view(&c->out, nest);
+	struct kir_view in = view_at(m, IN, nest), out = view_at(m, OUT, nest);
 
 	if (!t)
 		return -ENOMEM;
@@ -131,50 +100,37 @@ static int add_copy(struct nc_back *b, uint32_t node, const struct kir_copy *c,
 /* LD and ST, for tensors that DMA does not reach. */
 static int copy_as_map(struct nc_back *b, const struct kir_op *op)
 {
-	const struct kir_copy *c = &op->copy;
-	struct kir_op map = { .kind = KIR_MAP, .node = op->node };
+	struct kir_op map = { .kind = KIR_MAP, .node = op->node, .map = nest_of(&op->copy) };
 
-	map.map = (struct kir_map){
-		.ndim = c->ndim,
-		.operands = 2,
-		.operand = { { .view = c->in }, { .view = c->out, .write = true } },
-		.uops = 2,
-		.uop = { NPU_UOP_WORD(NPU_UOP_LD, 0, 0, 0, 0), NPU_UOP_WORD(NPU_UOP_ST, 1, 0, 0, 0) },
-	};
-	memcpy(map.map.dim, c->dim, sizeof(c->dim));
+	map.map.uops = 2;
+	map.map.uop[0] = NPU_UOP_WORD(NPU_UOP_LD, 0, IN, 0, 0);
+	map.map.uop[1] = NPU_UOP_WORD(NPU_UOP_ST, OUT, 0, 0, 0);
 	return nc_tile_map(b, &map);
 }
 
 int nc_tile_copy(struct nc_back *b, const struct kir_op *op)
 {
-	struct kir_copy c = op->copy;
-	struct copy_arg arg = { .b = b };
+	struct kir_map m = nest_of(&op->copy), inner = nc_map_inner(&m);
+	unsigned int outer = m.ndim - NC_LOOPS;
+	struct copy_arg arg = { .b = b, .inner = &inner };
 	struct nc_search s = { .dims = NC_LOOPS, .cost = copy_cost, .arg = &arg };
-	struct nc_nest nest = { 0 };
-	struct kir_view in, out;
-	int ret = 0;
+	struct nc_nest nest = { .dims = m.ndim };
+	int ret;
 
-	if (has_input(&c) && nc_resident(b, c.in.tensor) && nc_resident(b, c.out.tensor))
+	if (has_input(&m) && nc_resident(b, op->copy.in.tensor) &&
+	    nc_resident(b, op->copy.out.tensor))
 		return copy_as_map(b, op);
-	collapse(&c);
-	nest.dims = c.ndim;
-	in = inner_view(&c.in, &nest);
-	out = inner_view(&c.out, &nest);
-	arg.in = &in;
-	arg.out = &out;
-	arg.full = s.full;
-	memcpy(s.full, c.dim + c.ndim - NC_LOOPS, NC_LOOPS * sizeof(s.full[0]));
+	memcpy(s.full, inner.dim, NC_LOOPS * sizeof(s.full[0]));
 	if (!nc_search(&s))
 		return nc_op_error(b, op->node, "the smallest tile of the copy does not fit %u bytes of scratchpad",
 				   nc_cache_bytes(b));
-	for (unsigned int i = 0; i < c.ndim; i++) {
-		nest.full[i] = c.dim[i];
-		nest.tile[i] = i < c.ndim - NC_LOOPS ? 1 : s.tile[i - (c.ndim - NC_LOOPS)];
+	for (unsigned int i = 0; i < m.ndim; i++) {
+		nest.full[i] = m.dim[i];
+		nest.tile[i] = i < outer ? 1 : s.tile[i - outer];
 	}
 	nc_nest_first(&nest);
 	do
-		ret = has_input(&c) ? add_copy(b, op->node, &c, &nest) :
-			add_fill(b, op->node, &c, &nest);
+		ret = has_input(&m) ? add_copy(b, op, &m, &nest) : add_fill(b, op, &m, &nest);
 	while (!ret && nc_nest_next(&nest));
 	return ret;
 }

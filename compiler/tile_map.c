@@ -103,8 +103,7 @@ static void set_dim_1(struct kir_map *m, unsigned int at)
 		m->operand[i].view.stride[at] = 0;
 }
 
-/* The same nest with as few dimensions as the views allow; numbering stays. */
-static void collapse(struct kir_map *m)
+void nc_map_collapse(struct kir_map *m)
 {
 	unsigned int ndim = 0;
 
@@ -128,6 +127,16 @@ static void collapse(struct kir_map *m)
 		set_dim_1(m, 0);
 	}
 	m->ndim = ndim;
+}
+
+struct kir_map nc_map_inner(const struct kir_map *m)
+{
+	struct kir_map inner = *m;
+
+	for (unsigned int i = 0; i < NC_LOOPS; i++)
+		keep_dim(&inner, i, m->ndim - NC_LOOPS + i);
+	inner.ndim = NC_LOOPS;
+	return inner;
 }
 
 struct map_arg {
@@ -164,9 +173,7 @@ static struct nc_cost map_cost(const void *arg, const uint32_t *tile)
 	m.tiles = nc_nest_tiles(&nest);
 	if (a->iota && m.tiles > 1 && (!a->iota_fits || !is_range(a->map, tile)))
 		return (struct nc_cost){ .pressure = UINT64_MAX, .cycles = UINT64_MAX };
-	inner = *a->map;
-	for (unsigned int i = 0; i < NC_LOOPS; i++)
-		keep_dim(&inner, i, i + a->outer);
+	inner = nc_map_inner(a->map);
 	nc_model_map(a->b, &m, &inner, a->desc, tile + a->outer, m.tiles);
 	return nc_model_cost(a->b, &m);
 }
@@ -188,10 +195,7 @@ static int add_tiles(struct nc_back *b, uint32_t node, const struct kir_map *map
 
 	if (!inner)
 		return nc_no_memory(b);
-	*inner = *map;
-	inner->ndim = NC_LOOPS;
-	for (unsigned int i = 0; i < NC_LOOPS; i++)
-		keep_dim(inner, i, i + outer);
+	*inner = nc_map_inner(map);
 	nc_nest_first(nest);
 	do {
 		const uint32_t *at = nest->at + outer;
@@ -233,14 +237,12 @@ int nc_tile_map(struct nc_back *b, const struct kir_op *op)
 	if (!map)
 		return nc_no_memory(b);
 	*map = op->map;
-	collapse(map);
+	nc_map_collapse(map);
 	arg.outer = map->ndim - NC_LOOPS;
 	arg.iota_fits = map->uops + iota <= NPU_MAP_UOPS && map->consts < NPU_MAP_CONSTS &&
 		sizeof(struct npu_desc_map) + map->operands * sizeof(struct npu_view) +
 		4 * (map->uops + iota + map->consts + 1) <= NPU_DESC_BYTES_MAX;
-	inner = *map;
-	for (unsigned int i = 0; i < NC_LOOPS; i++)
-		keep_dim(&inner, i, i + arg.outer);
+	inner = nc_map_inner(map);
 	ret = nc_map_template(b, &inner, &desc);
 	if (ret)
 		return ret;

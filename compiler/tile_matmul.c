@@ -60,24 +60,18 @@ static unsigned int depends(const struct kir_view *view, const unsigned int *dim
 	return bits;
 }
 
-static bool is_small(const struct nc_back *b, uint64_t elems)
+static uint64_t fetches(const struct matmul_arg *a, const struct nc_nest *nest,
+			const struct kir_view *view, const unsigned int dims[4])
 {
-	return elems * 4 <= nc_cache_bytes(b) / 4;
-}
-
-/* An operand that fits a quarter of the cache as a whole is fetched once. */
-static uint64_t fetches(const struct nc_back *b, const struct nc_nest *nest, unsigned int bits)
-{
-	struct nc_nest distinct = *nest;
+	unsigned int order[DIMS];
 	uint64_t elems = 1;
 
-	for (unsigned int i = 0; i < DIMS; i++) {
-		if (bits >> i & 1)
-			elems = npu_sat_mul(elems, nest->full[i]);
-		else
-			distinct.tile[i] = distinct.full[i];
-	}
-	return is_small(b, elems) ? nc_nest_tiles(&distinct) : nc_nest_fetches(nest, bits);
+	order_loops(a->columns_outside, order);
+	for (unsigned int i = 0; i < 4; i++)
+		if (view->stride[i])
+			elems = npu_sat_mul(elems, dims[i] == N ? a->op->n :
+					    full_size(a->op, dims[i]));
+	return nc_nest_fetches(a->b, nest, depends(view, dims, 4, order), elems);
 }
 
 static void model_operands(const struct matmul_arg *a, const uint32_t *tile,
@@ -85,19 +79,16 @@ static void model_operands(const struct matmul_arg *a, const uint32_t *tile,
 {
 	static const unsigned int a_dims[] = { B0, B1, M, K }, b_dims[] = { B0, B1, K, N };
 	const struct kir_matmul *op = a->op;
-	unsigned int order[DIMS];
 	struct nc_operand o = { 0 };
 
-	order_loops(a->columns_outside, order);
 	nc_operand_view(a->b, &o, &op->a, NULL,
 			(uint32_t[]){ tile[B0], tile[B1], tile[M], tile[K] }, NC_PACK_MEMORY);
-	nc_model_dma(a->b, m, &o, fetches(a->b, nest, depends(&op->a, a_dims, 4, order)));
+	nc_model_dma(a->b, m, &o, fetches(a, nest, &op->a, a_dims));
 	o = (struct nc_operand){ 0 };
 	nc_operand_view(a->b, &o, &op->b, NULL,
 			(uint32_t[]){ tile[B0], tile[B1], tile[K], tile[N] }, NC_PACK_MEMORY);
 	for (unsigned int g = 0; g < op->groups; g++)
-		nc_model_dma(a->b, m, &o,
-			     fetches(a->b, nest, depends(&op->b, b_dims, 4, order)));
+		nc_model_dma(a->b, m, &o, fetches(a, nest, &op->b, b_dims));
 }
 
 static struct nc_cost matmul_cost(const void *arg, const uint32_t *tile)
