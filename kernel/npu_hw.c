@@ -209,9 +209,12 @@ u32 npu_hw_queue_state(struct npu_device *ndev, u32 queue)
 	return npu_hw_read32(ndev, npu_hw_queue_reg(queue, NPU_QUEUE_STATE));
 }
 
+/* Time spent RUNNING; 0 when the device is gone, so that no sum takes harm. */
 u64 npu_hw_queue_run_ns(struct npu_device *ndev, u32 queue)
 {
-	return npu_hw_read64(ndev, npu_hw_queue_reg(queue, NPU_QUEUE_RUN_NS));
+	u64 run_ns = npu_hw_read64(ndev, npu_hw_queue_reg(queue, NPU_QUEUE_RUN_NS));
+
+	return run_ns == U64_MAX ? 0 : run_ns;
 }
 
 u64 npu_hw_queue_progress(struct npu_device *ndev, u32 queue)
