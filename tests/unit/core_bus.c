@@ -29,7 +29,7 @@ static bool refused(const struct core_bus *bus, uint64_t addr, size_t bytes)
 	return false;
 }
 
-/* RAM is shared: whole words, as in page tables, are read at once. */
+/* RAM is shared: whole words, as in page tables, are read at once and in order. */
 static void read_ram(void *to, const uint8_t *from, size_t bytes)
 {
 	const _Atomic uint64_t *word = (const _Atomic uint64_t *)(const void *)from;
@@ -39,7 +39,7 @@ static void read_ram(void *to, const uint8_t *from, size_t bytes)
 		return;
 	}
 	for (size_t i = 0; i < bytes / 8; i++) {
-		uint64_t value = atomic_load_explicit(&word[i], memory_order_relaxed);
+		uint64_t value = atomic_load_explicit(&word[i], memory_order_acquire);
 
 		memcpy((uint8_t *)to + i * 8, &value, 8);
 	}
