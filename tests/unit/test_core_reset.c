@@ -117,7 +117,7 @@ static void test_reset_any_time(void **state)
 	struct fixture *f = *state;
 	struct core_bus *bus = f->bus;
 
-	for (unsigned int round = 0; round < 150; round++) {
+	for (unsigned int round = 0; round < 80; round++) {
 		unsigned int irqs;
 
 		start_storer(f);
@@ -235,7 +235,7 @@ static void test_reset_against_completion(void **state)
 	struct fixture *f = *state;
 	struct core_bus *bus = f->bus;
 
-	for (unsigned int round = 0; round < 600; round++) {
+	for (unsigned int round = 0; round < 240; round++) {
 		unsigned int irqs;
 
 		core_bus_push(bus, 0, &f->quick.entry);
@@ -381,7 +381,7 @@ static void test_stop_any_time(void **state)
 	uint64_t ctrl = core_bus_queue_reg(0, NPU_QUEUE_CTRL);
 
 	core_bus_queue(bus, 1, CTX, 1, 2, 3);
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned int round = 0; round < 50; round++) {
 		start_storer(f);
 		dawdle();
 		core_bus_push(bus, 1, &f->quick.entry);
@@ -394,7 +394,7 @@ static void test_stop_any_time(void **state)
 		core_bus_write(bus, ctrl, NPU_QUEUE_CTRL_ENABLE);
 		bus->tail[0] = 0;
 	}
-	assert_int_equal(core_bus_read64(bus, NPU_REG_COUNT_JOBS), 100);
+	assert_int_equal(core_bus_read64(bus, NPU_REG_COUNT_JOBS), 50);
 }
 
 /* Unmapped is unmapped once acknowledged: the page is never written again. */
@@ -408,7 +408,7 @@ static void test_unmap_while_running(void **state)
 	_Atomic uint64_t *pte = (_Atomic uint64_t *)(void *)core_bus_pte(bus, CTX, page_va, 0);
 
 	start_storer(f);
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned int round = 0; round < 50; round++) {
 		uint64_t target = round % 2 ? page : elsewhere;
 		uint32_t seq;
 
