@@ -8,6 +8,12 @@
 
 #include "kern.h"
 
+/*
+ * How far ahead weights are asked for: their rows may be on pages of their own.
+ * Few rows of a are limited by the loads themselves.
+ */
+#define GEMM_PREFETCH	16
+
 #define VEC_INLINE	static inline __attribute__((always_inline))
 
 /*
@@ -35,6 +41,9 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 	for (uint32_t t = g->depth; t; t--) {
 		vf wv[8];
 
+#pragma GCC unroll 8
+		for (unsigned int v = 0; v < nv && rows > GEMM_ROWS_8; v++)
+			__builtin_prefetch(w + GEMM_PREFETCH * w_stride + v * VLEN);
 #pragma GCC unroll 8
 		for (unsigned int v = 0; v + 1 < nv; v++)
 			wv[v] = vf_load(w + v * VLEN);

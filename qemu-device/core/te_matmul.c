@@ -7,7 +7,6 @@
 
 #define COLS_DIRECT	128	/* columns per block, b in place */
 #define COLS_PACKED	64	/* columns per block, b packed */
-#define FAR_ELEMS	512	/* rows of b further apart are packed for reuse */
 
 static const float zeros[COLS_DIRECT];
 
@@ -61,13 +60,8 @@ static void matmul_pack_b(const struct matmul *v, const float *b, uint32_t cols,
 {
 	const struct npu_kern *kern = v->x->kern;
 	const ptrdiff_t k_step = v->b_stride[2], n_step = v->b_stride[3];
-	const float *src[NPU_KERN_DEPTH];
 
-	if (n_step == 1) {
-		for (uint32_t t = 0; t < depth; t++)
-			src[t] = b + t * k_step;
-		kern->copy_rows(dst, COLS_PACKED, src, depth, cols);
-	} else if (k_step == 1) {
+	if (k_step == 1) {
 		kern->transpose(dst, COLS_PACKED, b, n_step, cols, depth);
 	} else {
 		for (uint32_t t = 0; t < depth; t++)
@@ -182,7 +176,7 @@ enum npu_fault_code npu_te_matmul(const struct npu_exec *x, const struct npu_des
 	v.tiles = ((uint64_t)v.m + rows_max - 1) / rows_max;
 	v.tile_rows = (uint32_t)((v.m + v.tiles - 1) / v.tiles);
 	v.tiles = ((uint64_t)v.m + v.tile_rows - 1) / v.tile_rows;
-	v.pack_b = v.b_stride[3] != 1 || (v.tiles > 1 && v.b_stride[2] > FAR_ELEMS);
+	v.pack_b = v.b_stride[3] != 1;
 	v.block_cols = v.pack_b ? COLS_PACKED : COLS_DIRECT;
 	v.blocks = ((uint64_t)v.n + v.block_cols - 1) / v.block_cols;
 	v.units = (uint64_t)d->dim[0] * v.b1 * v.blocks * v.tiles;
