@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "internal.h"
 
 static int list_tensors(struct npu_model *model)
@@ -51,10 +52,46 @@ static struct npu_model *take_program(struct npu_device *dev, struct npu_program
 	return model;
 }
 
+/* 1 if the file starts as a program does, 0 if not; -errno. */
+static int is_program(const char *path)
+{
+	uint32_t magic = 0;
+	uint64_t bytes;
+	int fd = npu_file_open(path, &bytes);
+	ssize_t got;
+
+	if (fd < 0)
+		return fd;
+	got = pread(fd, &magic, sizeof(magic), 0);
+	close(fd);
+	return got == sizeof(magic) && magic == NPU_PROG_MAGIC;
+}
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+	size_t length = strlen(path);
+	size_t suffix_length = strlen(suffix);
+
+	return length >= suffix_length && !strcmp(path + length - suffix_length, suffix);
+}
+
 struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const char *bind)
 {
-	(void)bind;
-	return take_program(dev, npu_program_open(path));
+	struct npu_graph *graph;
+	struct npu_model *model;
+	char error[512] = "";
+	int ret = is_program(path);
+
+	if (ret < 0)
+		return NULL;
+	if (ret || has_suffix(path, ".npu"))
+		return take_program(dev, npu_program_open(path));
+	graph = npu_graph_read_onnx(path, bind, error, sizeof(error));
+	if (!graph)
+		return npu_fail_null(-EINVAL, "%s", error);
+	model = npu_model_from_graph(dev, graph);
+	npu_graph_destroy(graph);
+	return model;
 }
 
 struct npu_model *npu_model_from_graph(struct npu_device *dev, struct npu_graph *graph)

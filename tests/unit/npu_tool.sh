@@ -63,6 +63,9 @@ mkdir good bad empty
 cp x.bin good/input_0.bin
 cp y.pb good/output_0.pb
 cp x.bin bad/output_0.bin
+mkdir relu
+cp x.bin relu/input_0.bin
+cp x.bin relu/output_0.bin
 ok 'check' says_run 0 'max error 0, relative 0: ok' p.npu --check good
 ok 'check finds an error' says_run 1 'elements differ; element 0 is 1, expected 0' p.npu --check bad --input x.bin
 ok 'check with a tolerance' says_run 0 ': ok' p.npu --check bad --input x.bin --atol 12
@@ -70,6 +73,11 @@ ok 'check of nothing' says_run 1 'no output_0.pb' p.npu --check empty
 ok 'check of a missing directory' says_run 1 'no output_0.pb' p.npu --check missing
 ok 'counters' says_run 0 '3 jobs, 18 descriptors' p.npu --repeat 3 --counters
 ok 'fault' says_run 1 'MMU_UNMAPPED.*node "bad", Conv' f.npu
+
+ok 'make an ONNX model' "$prog_tool" onnx m.onnx
+ok 'run an ONNX model' says_run 0 'max error 0, relative 0: ok' m.onnx --check relu
+ok 'run a damaged ONNX model' eval 'head -c 60 m.onnx >d.onnx && says_run 1 d.onnx d.onnx'
+ok 'run with a bad binding' says_run 1 'dimension "N"' m.onnx --bind N=x
 
 ok 'no model' says 2 'one model' run --device "$device"
 ok 'missing model' says_run 1 'none.npu: No such file' none.npu

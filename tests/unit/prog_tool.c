@@ -5,11 +5,13 @@
  *	prog_tool make FILE N	writes y = 2 x + 1 + 0.5 i, F32 [N]
  *	prog_tool fault FILE	writes a program whose node "bad" faults
  *	prog_tool asm FILE	assembles stdin, compares with FILE's commands
+ *	prog_tool onnx FILE	writes an ONNX model y = relu(x), F32 [2, 4]
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "npu_disasm.h"
+#include "npu_graph.h"
 #include "npu_prog_read.h"
 #include "prog_build.h"
 
@@ -62,6 +64,22 @@ static int assemble(const char *path)
 	return code_bytes != view.cmd_bytes || memcmp(code.bytes, view.cmds, code_bytes);
 }
 
+static int write_onnx(const char *path)
+{
+	struct npu_graph *g = npu_graph_create("relu");
+	const int64_t dim[] = { 2, 4 };
+	int x;
+	int ret;
+
+	if (!g)
+		return 1;
+	x = npu_graph_input(g, "x", NPU_GRAPH_F32, 2, dim);
+	npu_graph_output(g, "y", npu_graph_unary(g, NPU_UNARY_RELU, x, 0, 0));
+	ret = npu_graph_write_onnx(g, path);
+	npu_graph_destroy(g);
+	return ret != 0;
+}
+
 int main(int argc, char **argv)
 {
 	size_t bytes;
@@ -75,6 +93,8 @@ int main(int argc, char **argv)
 		made = faulting_program(&bytes);
 		return write_file(argv[2], made, bytes);
 	}
+	if (argc == 3 && !strcmp(argv[1], "onnx"))
+		return write_onnx(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "asm"))
 		return assemble(argv[2]);
 	return 2;

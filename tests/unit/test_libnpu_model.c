@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libnpu_rig.h"
 #include "npu_graph.h"
@@ -39,16 +40,13 @@ static struct npu_graph *dense_graph(void)
 }
 
 /* Sums of small multiples of 1/16 are exact, whatever their order. */
-static void check_dense(struct npu_device *dev)
+static void check_dense(struct npu_model *model)
 {
-	struct npu_graph *g = dense_graph();
-	struct npu_model *model = npu_model_from_graph(dev, g);
 	struct npu_session *s;
 	struct npu_counters c;
 	const float *y;
 	float *x;
 
-	npu_graph_destroy(g);
 	assert_some(model);
 	s = npu_session_create(model);
 	assert_some(s);
@@ -78,9 +76,38 @@ static void check_dense(struct npu_device *dev)
 static void test_dense(void **state)
 {
 	struct npu_device *dev = rig_open();
+	struct npu_graph *g = dense_graph();
 
 	(void)state;
-	check_dense(dev);
+	check_dense(npu_model_from_graph(dev, g));
+	npu_graph_destroy(g);
+	npu_device_close(dev);
+}
+
+static void test_onnx(void **state)
+{
+	struct npu_device *dev = rig_open();
+	struct npu_graph *g = dense_graph();
+	char *path = rig_file("", 0);
+
+	(void)state;
+	assert_int_equal(npu_graph_write_onnx(g, path), 0);
+	npu_graph_destroy(g);
+	check_dense(npu_model_open(dev, path, NULL));
+	/* Cut off. */
+	assert_int_equal(truncate(path, 1000), 0);
+	assert_null(npu_model_open(dev, path, NULL));
+	assert_non_null(strstr(npu_error(), path));
+	assert_int_equal(truncate(path, 0), 0);
+	assert_null(npu_model_open(dev, path, NULL));
+	assert_non_null(strstr(npu_error(), path));
+	unlink(path);
+	free(path);
+	path = rig_file("something else altogether", 25);
+	assert_null(npu_model_open(dev, path, NULL));
+	assert_non_null(strstr(npu_error(), path));
+	unlink(path);
+	free(path);
 	npu_device_close(dev);
 }
 
@@ -88,10 +115,12 @@ static void test_small_device(void **state)
 {
 	struct npu_device *dev = npu_device_open("sim,array_rows=8,array_cols=8,spm_bytes=128K,"
 						 "acc_bytes=16K");
+	struct npu_graph *g = dense_graph();
 
 	(void)state;
 	assert_some(dev);
-	check_dense(dev);
+	check_dense(npu_model_from_graph(dev, g));
+	npu_graph_destroy(g);
 	npu_device_close(dev);
 }
 
@@ -117,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dense),
+		cmocka_unit_test(test_onnx),
 		cmocka_unit_test(test_small_device),
 		cmocka_unit_test(test_bad_graph),
 	};
