@@ -241,6 +241,29 @@ static void test_space_limit(void **state)
 	assert_ok(npu_space_destroy(space[0]));
 }
 
+/* What is given back can be had again, more often than there is room for at once. */
+static void test_reuse(void **state)
+{
+	struct rig *rig = *state;
+	unsigned int rounds = rig_is_sim() ? 4200 : 200;
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct npu_buffer *buf = npu_buffer_create(rig->dev, 3 * PAGE);
+		struct npu_queue *queue = npu_queue_create(rig->space, NPU_PRIORITY_LOW, 0);
+		uint64_t va;
+
+		assert_some(buf);
+		assert_some(queue);
+		assert_ok(npu_space_map(rig->space, buf, 0, &va));
+		if (i % 2)
+			npu_buffer_destroy(buf);
+		assert_ok(npu_space_unmap(rig->space, va, 3 * PAGE));
+		if (!(i % 2))
+			npu_buffer_destroy(buf);
+		npu_queue_destroy(queue);
+	}
+}
+
 /* Pages around each buffer are not mapped; read-only ones cannot be written. */
 static void test_guards(void **state)
 {
@@ -321,6 +344,7 @@ int main(void)
 		with_rig(test_space_replace),
 		with_rig(test_space_arguments),
 		with_rig(test_space_limit),
+		with_rig(test_reuse),
 		with_rig(test_guards),
 		with_rig(test_readonly),
 		with_rig(test_random_maps),

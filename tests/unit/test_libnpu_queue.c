@@ -198,10 +198,10 @@ static void test_hang(void **state)
 
 	assert_some(hanging);
 	assert_some(sibling);
-	rig_init(&other, rig->dev, 0);
+	rig_init(&other, rig->dev, 300);
 	fence[0] = submit(hanging, rig_job_hang(rig, 0), NULL);
 	fence[1] = submit(hanging, rig_job_set(rig, 1, 0, 1), NULL);
-	/* These wait for their turn, which must not count as their running time. */
+	/* These wait longer than their budget, which only counts running time. */
 	fence[2] = submit(other.queue, rig_job_slow_set(&other, 0, 3, 4), NULL);
 	fence[3] = submit(other.queue, rig_job_copy(&other, 1, 5, 3), fence[0]);
 	assert_err(npu_fence_wait(fence[0], -1), -EDEADLK, "budget");
