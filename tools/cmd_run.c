@@ -16,6 +16,18 @@
 #define PATTERN_SEED	1u
 
 /**
+ * struct files - arguments of --input or --output
+ * @argument: [NAME=]FILE
+ * @count: how many
+ * @next: from here on, those without a name have not been taken
+ */
+struct files {
+	const char *argument[FILES_MAX];
+	unsigned int count;
+	unsigned int next;
+};
+
+/**
  * struct run - what was asked for, and what is open
  * @model_path: program or ONNX file
  * @spec: device, or NULL
@@ -26,8 +38,11 @@
  * @scale: divide integer inputs by 255
  * @rtol: relative tolerance of the check
  * @atol: absolute tolerance of the check
- * @input: [NAME=]FILE
- * @output: [NAME=]FILE
+ * @input: files of inputs
+ * @output: files of outputs
+ * @dev: open, or NULL
+ * @model: open, or NULL
+ * @session: open, or NULL
  */
 struct run {
 	const char *model_path;
@@ -39,11 +54,8 @@ struct run {
 	bool scale;
 	double rtol;
 	double atol;
-	const char *input[FILES_MAX];
-	unsigned int inputs;
-	const char *output[FILES_MAX];
-	unsigned int outputs;
-
+	struct files input;
+	struct files output;
 	struct npu_device *dev;
 	struct npu_model *model;
 	struct npu_session *session;
@@ -71,23 +83,27 @@ static void print_help(void)
 
 /* ---- Inputs ---- */
 
-/* Which file argument belongs to tensor @index, whose name is @name; NULL: none. */
-static const char *find_file(const char *const *argument, unsigned int arguments,
-			     unsigned int index, const char *name)
+/*
+ * The file argument of tensor @name: the one that names it, else the next one
+ * without a name. Called once for each tensor, in order; NULL: none.
+ */
+static const char *take_file(struct files *files, const char *name)
 {
 	size_t length = strlen(name);
-	unsigned int unnamed = 0;
 
-	for (unsigned int i = 0; i < arguments; i++) {
-		const char *equals = strchr(argument[i], '=');
+	for (unsigned int i = 0; i < files->count; i++) {
+		const char *equals = strchr(files->argument[i], '=');
 
-		if (equals && (size_t)(equals - argument[i]) == length &&
-		    !strncmp(argument[i], name, length))
+		if (equals && (size_t)(equals - files->argument[i]) == length &&
+		    !strncmp(files->argument[i], name, length))
 			return equals + 1;
 	}
-	for (unsigned int i = 0; i < arguments; i++)
-		if (!strchr(argument[i], '=') && unnamed++ == index)
-			return argument[i];
+	while (files->next < files->count) {
+		const char *argument = files->argument[files->next++];
+
+		if (!strchr(argument, '='))
+			return argument;
+	}
 	return NULL;
 }
 
@@ -160,7 +176,7 @@ static int set_input(struct run *run, unsigned int index)
 
 	if (npu_model_input_info(run->model, index, &info))
 		return tool_fail_npu();
-	path = find_file(run->input, run->inputs, index, info.name);
+	path = take_file(&run->input, info.name);
 	if (!path && run->check_dir) {
 		find_in_dir(run->check_dir, "input", index, found, sizeof(found));
 		path = *found ? found : NULL;
@@ -226,7 +242,7 @@ static int handle_output(struct run *run, unsigned int index, unsigned int *chec
 	data = npu_session_map_output(run->session, index);
 	if (!data)
 		return tool_fail_npu();
-	path = find_file(run->output, run->outputs, index, info.name);
+	path = take_file(&run->output, info.name);
 	printf("output    \"");
 	tool_print_name(info.name);
 	printf("\" %s %s%s%s\n", tool_type_name(info.type), tool_shape(&info), path ? ": " : "",
@@ -305,45 +321,46 @@ static int run_model(struct run *run)
 	return run->counters ? print_counters(run) : TOOL_OK;
 }
 
-/* Every name of an argument is one of the model's. */
-static int check_names(struct run *run)
+/* Whether an input or output of the model is called as the first @length bytes of @name. */
+static bool has_tensor(const struct run *run, bool output, const char *name, size_t length)
 {
-	unsigned int inputs = npu_model_inputs(run->model);
-	unsigned int outputs = npu_model_outputs(run->model);
+	unsigned int count = output ? npu_model_outputs(run->model) : npu_model_inputs(run->model);
 	struct npu_tensor_info info;
 
-	for (int output = 0; output < 2; output++) {
-		const char *const *argument = output ? run->output : run->input;
-		unsigned int arguments = output ? run->outputs : run->inputs;
-		unsigned int count = output ? outputs : inputs;
+	for (unsigned int i = 0; i < count; i++) {
+		if (output)
+			npu_model_output_info(run->model, i, &info);
+		else
+			npu_model_input_info(run->model, i, &info);
+		if (strlen(info.name) == length && !strncmp(info.name, name, length))
+			return true;
+	}
+	return false;
+}
 
-		if (arguments > count)
-			return tool_fail("%s: has %u %s, %u files are given", run->model_path, count,
-					 output ? "outputs" : "inputs", arguments);
-		for (unsigned int i = 0; i < arguments; i++) {
-			const char *equals = strchr(argument[i], '=');
-			bool known = !equals;
+static int check_files(const struct run *run, bool output)
+{
+	unsigned int count = output ? npu_model_outputs(run->model) : npu_model_inputs(run->model);
+	const struct files *files = output ? &run->output : &run->input;
+	const char *what = output ? "output" : "input";
 
-			for (unsigned int k = 0; !known && k < count; k++) {
-				if (output)
-					npu_model_output_info(run->model, k, &info);
-				else
-					npu_model_input_info(run->model, k, &info);
-				known = strlen(info.name) == (size_t)(equals - argument[i]) &&
-					!strncmp(info.name, argument[i], strlen(info.name));
-			}
-			if (!known)
-				return tool_fail("%s: has no %s \"%.*s\"", run->model_path,
-						 output ? "output" : "input",
-						 (int)(equals - argument[i]), argument[i]);
-		}
+	if (files->count > count)
+		return tool_fail("%s: has %u %ss, %u files are given", run->model_path, count, what,
+				 files->count);
+	for (unsigned int i = 0; i < files->count; i++) {
+		const char *name = files->argument[i];
+		const char *equals = strchr(name, '=');
+
+		if (equals && !has_tensor(run, output, name, (size_t)(equals - name)))
+			return tool_fail("%s: has no %s \"%.*s\"", run->model_path, what,
+					 (int)(equals - name), name);
 	}
 	return TOOL_OK;
 }
 
 static int run_all(struct run *run)
 {
-	int status;
+	int status = TOOL_OK;
 
 	run->dev = npu_device_open(run->spec);
 	if (!run->dev)
@@ -351,9 +368,8 @@ static int run_all(struct run *run)
 	run->model = npu_model_open(run->dev, run->model_path, run->bind);
 	if (!run->model)
 		return tool_fail_npu();
-	status = check_names(run);
-	if (status)
-		return status;
+	if (check_files(run, false) || check_files(run, true))
+		return TOOL_FAILED;
 	run->session = npu_session_create(run->model);
 	if (!run->session)
 		return tool_fail_npu();
@@ -369,11 +385,11 @@ static int run_all(struct run *run)
 
 /* ---- Options ---- */
 
-static int add_file(const char **list, unsigned int *count, const char *file)
+static int add_file(struct files *files, const char *argument)
 {
-	if (*count == FILES_MAX)
+	if (files->count == FILES_MAX)
 		return tool_usage("run", "run: more than %u files", FILES_MAX);
-	list[(*count)++] = file;
+	files->argument[files->count++] = argument;
 	return TOOL_OK;
 }
 
@@ -387,9 +403,9 @@ static int parse_option(struct run *run, int c)
 		run->bind = optarg;
 		return TOOL_OK;
 	case 'i':
-		return add_file(run->input, &run->inputs, optarg);
+		return add_file(&run->input, optarg);
 	case 'o':
-		return add_file(run->output, &run->outputs, optarg);
+		return add_file(&run->output, optarg);
 	case 'c':
 		run->check_dir = optarg;
 		return TOOL_OK;
