@@ -175,6 +175,8 @@ static int drm_submit(struct npu_queue *queue, const struct npu_job *job,
 	for (unsigned int i = 0; i < waits; i++)
 		sync[i + 1].handle = wait[i]->handle;
 	ret = call(dev, DRM_IOCTL_NPU_SUBMIT, &submit, "submit");
+	if (ret == -ENOSPC)
+		npu_fail(ret, "submit: too many jobs are waiting already; wait for some");
 	if (ret)
 		drmSyncobjDestroy(to_drm(dev)->fd, done->handle);
 	return ret;

@@ -429,7 +429,8 @@ static int submit_locked(struct sim_device *sim, struct sim_queue *q, struct sim
 		return npu_fail(-ECANCELED,
 				"submit: the queue was stopped because a job failed");
 	if (q->jobs == JOBS_MAX)
-		return npu_fail(-ENOSPC, "submit: %u jobs are waiting already", JOBS_MAX);
+		return npu_fail(-ENOSPC,
+				"submit: too many jobs are waiting already; wait for some");
 	job->seqno = q->next_seqno++;
 	for (unsigned int i = 0; i < job->waits; i++)
 		job->wait[i]->refs++;

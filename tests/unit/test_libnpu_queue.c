@@ -165,6 +165,28 @@ static void test_queue_limit(void **state)
 		npu_queue_destroy(queue[--count]);
 }
 
+/* The line has an end; what is in it is cancelled with the queue. */
+static void test_job_limit(void **state)
+{
+	struct rig *rig = *state;
+	struct npu_queue *queue = npu_queue_create(rig->space, NPU_PRIORITY_NORMAL, 60000);
+	struct npu_fence *first = submit(queue, rig_job_hang(rig, 0), NULL);
+	struct npu_job job = rig_job_set(rig, 1, 0, 1);
+	unsigned int count = 1;
+	int ret;
+
+	while (!(ret = npu_queue_submit(queue, &job, NULL, 0, NULL)))
+		count++;
+	assert_int_equal(ret, -ENOSPC);
+	assert_non_null(strstr(npu_error(), "too many jobs"));
+	assert_in_range(count, 64, 1 << 16);
+	npu_queue_destroy(queue);
+	assert_err(npu_fence_wait(first, -1), -ECANCELED, "destroyed");
+	npu_fence_destroy(first);
+	assert_ok(rig_run(rig->queue, rig_job_copy(rig, 2, 1, 0)));
+	assert_int_equal(rig->word[1], 0);
+}
+
 static void test_timeout_of_wait(void **state)
 {
 	struct rig *rig = *state;
@@ -334,6 +356,7 @@ int main(void)
 		with_rig(test_many_waits),
 		with_rig(test_arguments),
 		with_rig(test_queue_limit),
+		with_rig(test_job_limit),
 		with_rig(test_timeout_of_wait),
 		with_rig(test_hang),
 		with_rig(test_fault_bans_space),
