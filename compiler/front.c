@@ -32,13 +32,12 @@ static int pass_legalise(struct front *f)
 
 static const struct {
 	char letter;
-	const char *name;
 	int (*run)(struct front *f);
 } passes[] = {
-	{ 'G', "import",	pass_none },
-	{ 'C', "fold",		pass_fold },
+	{ 'G', pass_none },
+	{ 'C', pass_fold },
 	/* its result is the back half's K */
-	{ '\0', "legalise",	pass_legalise },
+	{ '\0', pass_legalise },
 };
 
 static int run_passes(struct front *f, const char *dump, FILE *out)
@@ -50,7 +49,7 @@ static int run_passes(struct front *f, const char *dump, FILE *out)
 			return ret;
 		if (!dump || !passes[i].letter || !strchr(dump, passes[i].letter))
 			continue;
-		fprintf(out, "# after %s\n", passes[i].name);
+		fprintf(out, "## %c\n", passes[i].letter);
 		ret = nc_graph_print(f->g, out);
 		if (ret)
 			return nc_error(&f->g->diag, ret, "cannot write the dump");
