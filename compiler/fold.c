@@ -17,6 +17,9 @@
 /* A result may be this much larger than its inputs before it stays a view. */
 #define FOLD_GROWTH		4
 #define FOLD_FREE_ELEMS		(1u << 16)
+/* All results together: this many times what was given, and this much more. */
+#define FOLD_TOTAL		16
+#define FOLD_TOTAL_FREE_ELEMS	(1u << 24)
 
 static void *result(struct npu_graph *g, const struct nc_node *n, uint32_t i)
 {
@@ -305,8 +308,8 @@ int nc_eval_range(struct npu_graph *g, struct nc_node *n)
 	return 0;
 }
 
-/* The output would be much more than what it is made from. */
-static bool grows(const struct npu_graph *g, const struct nc_node *n)
+/* Is it worth it? A small model must not become a large one, nor take long. */
+static bool too_much(struct npu_graph *g, const struct nc_node *n)
 {
 	uint64_t in = 0, out = 0;
 
@@ -314,7 +317,12 @@ static bool grows(const struct npu_graph *g, const struct nc_node *n)
 		in += nc_in(g, n, i) ? nc_in(g, n, i)->elems : 0;
 	for (uint32_t i = 0; i < n->outs; i++)
 		out += nc_out(g, n, i) ? nc_out(g, n, i)->elems : 0;
-	return out > FOLD_FREE_ELEMS && out / FOLD_GROWTH > in;
+	if (out > FOLD_FREE_ELEMS && out / FOLD_GROWTH > in)
+		return true;
+	if (g->folded_elems + out > FOLD_TOTAL_FREE_ELEMS + FOLD_TOTAL * g->const_elems)
+		return true;
+	g->folded_elems += out;
+	return false;
 }
 
 int nc_fold_node(struct npu_graph *g, struct nc_node *n)
@@ -329,7 +337,7 @@ int nc_fold_node(struct npu_graph *g, struct nc_node *n)
 		wanted |= nc_out(g, n, i) && !nc_out(g, n, i)->data;
 	for (uint32_t i = 0; values && i < n->ins; i++)
 		wanted &= !nc_in(g, n, i) || nc_in(g, n, i)->data;
-	if (!wanted || grows(g, n))
+	if (!wanted || too_much(g, n))
 		return 0;
 	ret = n->op->eval(g, n);
 	return ret == -ENOTSUP ? 0 : ret;

@@ -17,14 +17,19 @@ static void *room(struct npu_graph *g, const struct nc_node *n, const struct nc_
 	return data;
 }
 
-/* @to, in row-major order of @view's positions, between @view of @array. */
+/* @dense, in row-major order of @view's positions, between @view of @array. */
 static void copy_elems(const struct nc_view *view, char *array, char *dense, size_t bytes,
 		       uint64_t elems, bool gather)
 {
-	for (uint64_t e = 0; e < elems; e++) {
+	unsigned int last = view->rank - 1;
+	uint64_t row = view->rank ? (uint64_t)view->dim[last] : 1;
+	int64_t step = view->rank ? view->stride[last] * (int64_t)bytes : 0;
+
+	for (uint64_t e = 0; e < elems; e += row) {
 		char *at = array + nc_view_at(view, e) * (int64_t)bytes;
 
-		memcpy(gather ? dense + e * bytes : at, gather ? at : dense + e * bytes, bytes);
+		for (uint64_t i = 0; i < row; i++, at += step, dense += bytes)
+			memcpy(gather ? dense : at, gather ? at : dense, bytes);
 	}
 }
 

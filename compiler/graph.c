@@ -112,6 +112,7 @@ int64_t nc_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dty
 	if (ret)
 		return ret;
 	g->tensor[t]->data = data;
+	g->const_elems += g->tensor[t]->elems;
 	return t;
 }
 

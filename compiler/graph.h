@@ -159,6 +159,8 @@ struct nc_output {
  * @name: of the model
  * @err: first error; everything after it does nothing and returns it
  * @diag: its message
+ * @const_elems: elements of all constants that were given
+ * @folded_elems: elements of all constants that were computed
  * @input: tensors bound by the caller, in order
  * @output: results, in order; a tensor may be there more than once
  */
@@ -167,6 +169,8 @@ struct npu_graph {
 	const char *name;
 	int err;
 	struct nc_diag diag;
+	uint64_t const_elems;
+	uint64_t folded_elems;
 	struct nc_tensor **tensor;
 	uint32_t tensors, tensor_room;
 	struct nc_node **node;

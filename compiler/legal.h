@@ -12,8 +12,9 @@
 #include "map.h"
 #include "view.h"
 
-/* An operator that became more operations than this is refused. */
+/* An operator, and a network, that became more operations than this is refused. */
 #define NC_NODE_OPS_MAX		(1u << 16)
+#define NC_OPS_MAX		(1u << 18)
 
 /**
  * struct nc_value - what legalisation knows of a graph tensor
@@ -42,6 +43,7 @@ struct nc_value {
  * @val: per graph tensor
  * @node: kernel IR node of the operator being lowered
  * @first_op: kernel IR operations before this operator
+ * @err: why nc_legal_op() returned NULL
  */
 struct nc_legal {
 	struct npu_graph *g;
@@ -50,6 +52,7 @@ struct nc_legal {
 	struct nc_value *val;
 	uint32_t node;
 	uint32_t first_op;
+	int err;
 };
 
 /*
@@ -82,7 +85,7 @@ int nc_legal_temp(struct nc_legal *l, enum npu_dtype dtype, unsigned int rank,
 int nc_legal_const(struct nc_legal *l, const char *name, enum npu_dtype dtype,
 		   unsigned int rank, const int64_t *dim, const void *data, struct nc_view *v);
 
-/* Add an operation; NULL with a message when there are too many. */
+/* Add an operation; NULL with a message, and l->err, when there are too many. */
 struct kir_op *nc_legal_op(struct nc_legal *l, const struct nc_node *n, enum kir_kind kind);
 
 int nc_legal_copy(struct nc_legal *l, const struct nc_node *n, const struct nc_view *in,

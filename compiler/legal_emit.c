@@ -76,7 +76,7 @@ static int copy_once(struct nc_legal *l, const struct nc_node *n, const struct n
 		struct kir_op *op = nc_legal_op(l, n, KIR_COPY);
 
 		if (!op)
-			return -ENOMEM;
+			return l->err;
 		op->copy.ndim = peeled_dims(&p, &w, op->copy.dim);
 		op->copy.out = peeled_view(&p, &w, 0, out);
 		op->copy.in = (struct kir_view){ .tensor = KIR_NO_TENSOR };
@@ -177,7 +177,7 @@ int nc_legal_reduce(struct nc_legal *l, const struct nc_node *n, enum npu_rop ro
 		return reduce_packed(l, n, rop, axes, in, out);
 	op = nc_legal_op(l, n, KIR_REDUCE);
 	if (!op)
-		return -ENOMEM;
+		return l->err;
 	op->reduce.rop = rop;
 	op->reduce.axes = left;
 	op->reduce.ndim = w.ndim;
@@ -257,7 +257,7 @@ int nc_loop_emit(struct nc_legal *l, const struct nc_node *n, struct nc_loop *lp
 		struct kir_op *op = nc_legal_op(l, n, KIR_MAP);
 
 		if (!op)
-			return -ENOMEM;
+			return l->err;
 		op->map = map;
 		op->map.ndim = peeled_dims(&p, &w, op->map.dim);
 		for (unsigned int i = 0; i < map.operands; i++) {
@@ -395,7 +395,7 @@ static int add_matmul(struct nc_legal *l, const struct nc_node *n, const struct 
 	struct kir_matmul *mm;
 
 	if (!op)
-		return -ENOMEM;
+		return l->err;
 	mm = &op->matmul;
 	mm->b0 = part->b[0];
 	mm->b1 = part->b[1];

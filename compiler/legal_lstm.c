@@ -396,7 +396,7 @@ static int add_step(struct lstm *s, const struct step *t, struct nc_loop *lp)
 		return ret;
 	op = nc_legal_op(s->l, s->n, KIR_MATMUL);
 	if (!op)
-		return -ENOMEM;
+		return s->l->err;
 	mm = &op->matmul;
 	mm->b0 = 1;
 	mm->b1 = 1;

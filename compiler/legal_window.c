@@ -120,7 +120,7 @@ int nc_lower_conv(struct nc_legal *l, const struct nc_node *n)
 		return ret;
 	op = nc_legal_op(l, n, KIR_CONV);
 	if (!op)
-		return -ENOMEM;
+		return l->err;
 	op->conv = conv;
 	return 0;
 }
@@ -198,7 +198,7 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	pool.out = image_view(&to);
 	op = nc_legal_op(l, n, KIR_POOL);
 	if (!op)
-		return -ENOMEM;
+		return l->err;
 	op->pool = pool;
 	return again ? recount(l, n, &w, &to, &out) : 0;
 }

@@ -194,15 +194,16 @@ struct kir_op *nc_legal_op(struct nc_legal *l, const struct nc_node *n, enum kir
 {
 	struct kir_op *op;
 
-	if (l->k->ops - l->first_op >= NC_NODE_OPS_MAX) {
-		nc_node_error(l->diag, n, -E2BIG,
-			      "needs more than %u operations; make it smaller (fewer steps or dimensions)",
-			      NC_NODE_OPS_MAX);
+	if (l->k->ops - l->first_op >= NC_NODE_OPS_MAX || l->k->ops >= NC_OPS_MAX) {
+		l->err = nc_node_error(
+			l->diag, n, -EFBIG,
+			"needs more than %u operations, or all nodes together %u; make it smaller (fewer steps or dimensions)",
+			NC_NODE_OPS_MAX, NC_OPS_MAX);
 		return NULL;
 	}
 	op = kir_add_op(l->k, kind, l->node);
 	if (!op)
-		no_memory(l);
+		l->err = no_memory(l);
 	return op;
 }
 

@@ -17,6 +17,9 @@
 #include "onnx.pb-c.h"
 
 #define NAME_BYTES_MAX	4096
+/* A graph takes at most this many times its file, and this much more. */
+#define GRAPH_GROWTH		4
+#define GRAPH_FREE_BYTES	(1ull << 30)
 
 /* A name that something in the model gives to a tensor. */
 struct def {
@@ -672,6 +675,7 @@ int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const
 
 	if (ret)
 		return ret;
+	nc_arena_limit(g->arena, GRAPH_FREE_BYTES + GRAPH_GROWTH * bytes);
 	model = onnx__model_proto__unpack(NULL, bytes, data);
 	if (!model)
 		return nc_error(&g->diag, -EINVAL, "not an ONNX model: protobuf cannot read it");

@@ -53,7 +53,8 @@ static int window_axis(struct npu_graph *g, const struct nc_node *n, struct nc_w
 	w->out[i] = (padded - reach) / w->stride[i] + 1;
 	rest = (padded - reach) % w->stride[i];
 	/* One more window if it starts inside the input or the leading padding. */
-	if (ceil_mode && !strcmp(auto_pad, "NOTSET") && rest && w->out[i] * w->stride[i] < w->in[i] + w->pad[0][i]) {
+	if (ceil_mode && rest && !strcmp(auto_pad, "NOTSET") &&
+	    w->out[i] * w->stride[i] < w->in[i] + w->pad[0][i]) {
 		w->out[i]++;
 		w->ceil = true;
 	}

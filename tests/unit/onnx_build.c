@@ -179,7 +179,9 @@ Onnx__TensorProto *ob_tensor(struct ob *b, const char *name, int type, size_t ra
 	onnx__tensor_proto__init(t);
 	t->name = copy(b, name);
 	t->n_dims = rank;
-	t->dims = memcpy(ob_alloc(b, rank * sizeof(*dim)), dim, rank * sizeof(*dim));
+	t->dims = ob_alloc(b, rank * sizeof(*dim));
+	if (rank)
+		memcpy(t->dims, dim, rank * sizeof(*dim));
 	t->has_data_type = 1;
 	t->data_type = type;
 	t->has_raw_data = 1;

@@ -220,7 +220,7 @@ static void test_one_operation_per_step(void **state)
 static void test_refused(void **state)
 {
 	struct ref_tensor x = part(SHAPE(2, 2, 3)), w = part(SHAPE(1, 16, 3));
-	struct ref_tensor r = part(SHAPE(1, 16, 4));
+	struct ref_tensor r = part(SHAPE(1, 16, 4)), long_x;
 	static const char *const bad[] = { "Sigmoid", "Gelu", "Tanh" };
 	struct nc_node *n;
 	struct net net;
@@ -237,6 +237,19 @@ static void test_refused(void **state)
 	net_add(&net, n);
 	npu_graph_output(net.g, "y", net_out(n, 0));
 	net_refused(&net, -ENOTSUP, (const char *const[]){ "\"node\"", "LSTM", "Gelu", NULL });
+	net_end(&net);
+
+	/* More steps than operations that a node may become. */
+	long_x = part(SHAPE(70000, 1, 3));
+	net_begin(&net);
+	in[0] = net_input(&net, &long_x);
+	in[1] = net_const(&net, &w);
+	in[2] = net_const(&net, &r);
+	n = net_node(&net, "LSTM", 3, in, 1);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	net_refused(&net, -EFBIG, (const char *const[]){ "LSTM", "65536 operations", NULL });
+	ref_tensor_free(&long_x);
 	net_end(&net);
 
 	net_begin(&net);

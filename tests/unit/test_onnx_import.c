@@ -518,6 +518,30 @@ static void test_memory_bomb(void **state)
 	free(data);
 }
 
+/* Thousands of nodes that each make a megabyte out of nothing are left alone. */
+static void test_fold_bomb(void **state)
+{
+	const int64_t shape[] = { 255, 256 };
+	struct npu_graph *g = npu_graph_create("bomb");
+	const float one = 1;
+	int c, s;
+
+	(void)state;
+	c = npu_graph_const(g, NULL, NPU_GRAPH_F32, 0, NULL, &one);
+	s = npu_graph_const(g, NULL, NPU_GRAPH_I64, 1, INTS(2), shape);
+	for (int i = 0; i < 5000; i++) {
+		struct nc_node *n = nc_node_new(g, nc_op_find("Expand"), NULL, 2, 1);
+
+		n->in[0] = (uint32_t)c;
+		n->in[1] = (uint32_t)s;
+		n->out[0] = (uint32_t)nc_graph_tensor(g, NULL);
+		assert_int_equal(nc_graph_node(g, n), 0);
+	}
+	assert_int_equal(nc_fold(g), 0);
+	assert_true(nc_arena_bytes(g->arena) < 100u << 20);
+	npu_graph_destroy(g);
+}
+
 /* graph.node.attribute.g.node.attribute.g ... deeper than any stack. */
 static void test_nesting(void **state)
 {
@@ -633,6 +657,7 @@ int main(void)
 		cmocka_unit_test(test_old_inputs),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_memory_bomb),
+		cmocka_unit_test(test_fold_bomb),
 		cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_files),
