@@ -10,11 +10,12 @@
 
 /*
  * How far ahead weights are asked for: their rows may be on pages of their own.
- * Few rows of a are limited by the loads themselves.
+ * Blocks of 8 vectors, for few rows of a, are limited by the loads themselves.
  */
 #define GEMM_PREFETCH	16
 
 #define VEC_INLINE	static inline __attribute__((always_inline))
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /*
  * Columns col .. col + VLEN * nv - 1; the last vector is masked. rows, nv and
@@ -42,7 +43,7 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 		vf wv[8];
 
 #pragma GCC unroll 8
-		for (unsigned int v = 0; v < nv && rows > GEMM_ROWS_8; v++)
+		for (unsigned int v = 0; v < nv && nv < 8; v++)
 			__builtin_prefetch(w + GEMM_PREFETCH * w_stride + v * VLEN);
 #pragma GCC unroll 8
 		for (unsigned int v = 0; v + 1 < nv; v++)
@@ -73,64 +74,77 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 typedef void gemm_block_fn(const struct npu_kern_gemm *g, uint32_t col, vm last);
 
 /* A function of its own for each block, so that each has all registers. */
-#define GEMM_BLOCK(rows, nv, max) \
+#define GEMM_BLOCK(rows, nv) \
 static __attribute__((noinline)) void gemm_##rows##_##nv(const struct npu_kern_gemm *g, \
 							 uint32_t col, vm last) \
 { \
-	gemm_block(g, col, last, (rows) <= (max) ? (rows) : 1, nv, false); \
-} \
+	gemm_block(g, col, last, rows, nv, false); \
+}
+#define GEMM_BLOCK_DEPTH(rows, nv) \
 static __attribute__((noinline)) void gemm_depth_##rows##_##nv(const struct npu_kern_gemm *g, \
 							       uint32_t col, vm last) \
 { \
-	gemm_block(g, col, last, (rows) <= (max) ? (rows) : 1, nv, true); \
+	gemm_block(g, col, last, rows, nv, true); \
 }
+#define GEMM_ENTRY(rows, nv)		gemm_##rows##_##nv,
+#define GEMM_ENTRY_DEPTH(rows, nv)	gemm_depth_##rows##_##nv,
 
-#define GEMM_ROWS_1_3(m, nv, max)	m(1, nv, max) m(2, nv, max) m(3, nv, max)
-#define GEMM_ROWS_4_6(m, nv, max)	m(4, nv, max) m(5, nv, max) m(6, nv, max)
-#define GEMM_ROWS_7_14(m, nv, max)	m(7, nv, max) m(8, nv, max) m(9, nv, max) \
-					m(10, nv, max) m(11, nv, max) m(12, nv, max) \
-					m(13, nv, max) m(14, nv, max)
+/* m(rows, nv) for all rows that a variant has for nv vectors. */
+#define GEMM_TO_3(m, nv)	m(1, nv) m(2, nv) m(3, nv)
+#define GEMM_TO_4(m, nv)	GEMM_TO_3(m, nv) m(4, nv)
+#define GEMM_TO_6(m, nv)	GEMM_TO_4(m, nv) m(5, nv) m(6, nv)
+#define GEMM_TO_14(m, nv)	GEMM_TO_6(m, nv) m(7, nv) m(8, nv) m(9, nv) m(10, nv) \
+				m(11, nv) m(12, nv) m(13, nv) m(14, nv)
 
-/* All blocks of nv vectors. */
-#define GEMM_BLOCKS_8(m)	GEMM_ROWS_1_3(m, 8, GEMM_ROWS_8)
-#define GEMM_BLOCKS_4(m)	GEMM_ROWS_1_3(m, 4, GEMM_ROWS_4) GEMM_ROWS_4_6(m, 4, GEMM_ROWS_4)
-#define GEMM_BLOCKS_2(m)	GEMM_ROWS_1_3(m, 2, GEMM_ROWS) GEMM_ROWS_4_6(m, 2, GEMM_ROWS) \
-				GEMM_ROWS_7_14(m, 2, GEMM_ROWS)
-#define GEMM_BLOCKS_1(m)	GEMM_ROWS_1_3(m, 1, GEMM_ROWS) GEMM_ROWS_4_6(m, 1, GEMM_ROWS) \
-				GEMM_ROWS_7_14(m, 1, GEMM_ROWS)
+/* What fits the variant's registers: rows for 1 or 2, 4, and 8 vectors. */
+#if GEMM_ROWS == 14
+#define GEMM_ALL	GEMM_TO_14
+#define GEMM_ALL_4	GEMM_TO_6
+#define GEMM_ALL_8	GEMM_TO_3
+#elif GEMM_ROWS == 6
+#define GEMM_ALL	GEMM_TO_6
+#define GEMM_ALL_4	GEMM_TO_3
+#define GEMM_ALL_8(m, nv)	m(1, nv)
+#else
+#define GEMM_ALL	GEMM_TO_4
+#define GEMM_ALL_4	GEMM_TO_3
+#define GEMM_ALL_8(m, nv)	m(1, nv)
+#endif
 
-GEMM_BLOCKS_8(GEMM_BLOCK)
-GEMM_BLOCKS_4(GEMM_BLOCK)
-GEMM_BLOCKS_2(GEMM_BLOCK)
-GEMM_BLOCKS_1(GEMM_BLOCK)
-
-#define GEMM_ENTRY(rows, nv, max)	{ gemm_##rows##_##nv, gemm_depth_##rows##_##nv },
+GEMM_ALL_8(GEMM_BLOCK, 8)
+GEMM_ALL_4(GEMM_BLOCK, 4)
+GEMM_ALL(GEMM_BLOCK, 2)
+GEMM_ALL(GEMM_BLOCK, 1)
+GEMM_ALL(GEMM_BLOCK_DEPTH, 2)
+GEMM_ALL(GEMM_BLOCK_DEPTH, 1)
 
 static void kern_gemm(const struct npu_kern_gemm *g)
 {
-	static gemm_block_fn *const block_1[][2] = { GEMM_BLOCKS_1(GEMM_ENTRY) };
-	static gemm_block_fn *const block_2[][2] = { GEMM_BLOCKS_2(GEMM_ENTRY) };
-	static gemm_block_fn *const block_4[][2] = { GEMM_BLOCKS_4(GEMM_ENTRY) };
-	static gemm_block_fn *const block_8[][2] = { GEMM_BLOCKS_8(GEMM_ENTRY) };
-	const uint32_t rows = g->rows;
+	static gemm_block_fn *const block_8[] = { GEMM_ALL_8(GEMM_ENTRY, 8) };
+	static gemm_block_fn *const block_4[] = { GEMM_ALL_4(GEMM_ENTRY, 4) };
+	static gemm_block_fn *const block_2[] = { GEMM_ALL(GEMM_ENTRY, 2) };
+	static gemm_block_fn *const block_1[] = { GEMM_ALL(GEMM_ENTRY, 1) };
+	static gemm_block_fn *const depth_2[] = { GEMM_ALL(GEMM_ENTRY_DEPTH, 2) };
+	static gemm_block_fn *const depth_1[] = { GEMM_ALL(GEMM_ENTRY_DEPTH, 1) };
+	const uint32_t at = g->rows - 1;
 	gemm_block_fn *block;
 	uint32_t nv;
 
 	for (uint32_t col = 0; col < g->cols; col += nv * VLEN) {
 		uint32_t left = g->cols - col;
 
-		if (rows <= GEMM_ROWS_8 && left > 7 * VLEN) {
+		if (g->a_by_depth) {
+			nv = left > VLEN ? 2 : 1;
+			block = nv == 2 ? depth_2[at] : depth_1[at];
+		} else if (at < COUNT(block_8) && left > 7 * VLEN) {
 			nv = 8;
-			block = block_8[rows - 1][g->a_by_depth];
-		} else if (rows <= GEMM_ROWS_4 && left > 3 * VLEN) {
+			block = block_8[at];
+		} else if (at < COUNT(block_4) && left > 3 * VLEN) {
 			nv = 4;
-			block = block_4[rows - 1][g->a_by_depth];
-		} else if (left > VLEN) {
-			nv = 2;
-			block = block_2[rows - 1][g->a_by_depth];
+			block = block_4[at];
 		} else {
-			nv = 1;
-			block = block_1[rows - 1][g->a_by_depth];
+			nv = left > VLEN ? 2 : 1;
+			block = nv == 2 ? block_2[at] : block_1[at];
 		}
 		block(g, col, vm_first(left - (nv - 1) * VLEN));
 	}

@@ -11,8 +11,6 @@
 #define VLEN		8
 #define VEC_NAME	"avx2"
 #define GEMM_ROWS	6
-#define GEMM_ROWS_4	3
-#define GEMM_ROWS_8	1
 
 typedef __m256 vf;
 typedef __m256i vi;

@@ -11,8 +11,6 @@
 #define VLEN		16
 #define VEC_NAME	"avx512"
 #define GEMM_ROWS	14
-#define GEMM_ROWS_4	6
-#define GEMM_ROWS_8	3
 
 typedef __m512 vf;
 typedef __m512i vi;

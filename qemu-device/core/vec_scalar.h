@@ -20,10 +20,7 @@
 
 #define VLEN		1
 #define VEC_NAME	"scalar"
-/* Register tiles of the product kernel: rows for 1 or 2, 4, and 8 vectors. */
 #define GEMM_ROWS	4
-#define GEMM_ROWS_4	2
-#define GEMM_ROWS_8	1
 
 typedef float vf;
 typedef uint32_t vi;
