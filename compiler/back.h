@@ -3,7 +3,7 @@
 #ifndef NPU_COMPILER_BACK_H
 #define NPU_COMPILER_BACK_H
 
-#include "kir.h"
+#include "kir/kir.h"
 #include "npu_graph.h"
 
 /*

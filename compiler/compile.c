@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The compiler as one call. The passes, each in its file, with the letters that
+ * The compiler as one call. The passes, each in its folder, with the letters that
  * dump their result:
  *
- *	G import	onnx_import.c, builder.c: ONNX or calls to a graph
- *	C fold		fold.c: what is constant becomes a constant
- *	K legalise	legalise.c: graph to kernel IR
- *	F S P T A O	back.c: fuse, slice, plan, tile, place, order, and emit
+ *	G import	onnx/, graph/builder.c: ONNX or calls to a graph
+ *	C fold		graph/fold.c: what is constant becomes a constant
+ *	K legalise	lower/: graph to kernel IR
+ *	F S P T A O	opt/, place/, tile/, emit/: fuse, slice, plan, tile, place, order
  */
 #include <stdio.h>
 

@@ -3,8 +3,8 @@
 #ifndef NPU_COMPILER_FRONT_H
 #define NPU_COMPILER_FRONT_H
 
-#include "graph.h"
-#include "kir.h"
+#include "graph/graph.h"
+#include "kir/kir.h"
 
 /*
  * @g to kernel IR: the passes of front.c. @dump may be NULL or a list of pass

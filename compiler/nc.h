@@ -218,25 +218,28 @@ static inline bool nc_resident(const struct nc_back *b, uint32_t tensor)
 	return tensor < b->homes && b->home[tensor].resident;
 }
 
+/* nc.c */
+/* Target, timing and limits; what @given leaves 0 is the default device's. */
+int nc_target_set(struct nc_back *b, const struct npu_target *given);
+/* Most SPM that resident tensors should take. */
+uint32_t nc_resident_limit(const struct nc_back *b);
 /* "-ENOMEM and a message", for every allocation of the passes. */
 int nc_no_memory(struct nc_back *b);
 /* A message that names the graph node of an operation. */
 int nc_op_error(struct nc_back *b, uint32_t node, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* fuse.c */
+/* opt/fuse.c */
 int nc_fuse(struct nc_back *b);
 
-/* slice.c */
+/* opt/slice.c */
 int nc_slice(struct nc_back *b);
 
-/* plan.c */
-/* Most SPM that resident tensors should take. */
-uint32_t nc_resident_limit(const struct nc_back *b);
+/* place/plan.c */
 int nc_plan(struct nc_back *b, uint32_t limit_bytes);
 int nc_plan_dump(const struct nc_back *b, FILE *out);
 
-/* tile.c */
+/* tile/tile.c */
 int nc_tile(struct nc_back *b);
 int nc_tile_dump(const struct nc_back *b, FILE *out);
 /* A zeroed tile operation at the end of the list, or NULL with a message. */
@@ -245,7 +248,7 @@ struct nc_tile *nc_add_tile(struct nc_back *b, unsigned int opcode, uint32_t nod
 /* A new buffer, or UINT32_MAX with a message. */
 uint32_t nc_add_buffer(struct nc_back *b, uint8_t space, uint8_t dtype, uint64_t elems);
 
-/* operand.c */
+/* tile/operand.c */
 /* Operand of a kernel IR view: loops @dim, @view moved to loop position @at (may be NULL). */
 void nc_operand_view(struct nc_back *b, struct nc_operand *o, const struct kir_view *view,
 		     const int64_t at[NC_LOOPS], const uint32_t dim[NC_LOOPS], enum nc_pack pack);
@@ -255,7 +258,7 @@ void nc_operand_buffer(struct nc_back *b, struct nc_operand *o, uint32_t buffer,
 /* Bytes that the operand takes in the cache. */
 uint64_t nc_operand_bytes(const struct nc_operand *o);
 
-/* desc.c */
+/* emit/desc.c */
 /* The descriptor of @t with operand i at byte address @addr[i]; its size. */
 size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uint32_t *addr,
 		     union nc_desc *desc);
@@ -263,7 +266,7 @@ size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uin
 size_t nc_desc_dma(const struct nc_back *b, const struct nc_operand *o, unsigned int opcode,
 		   uint32_t node, uint32_t addr, union nc_desc *desc);
 
-/* search.c */
+/* tile/search.c */
 #define NC_SEARCH_DIMS	8
 
 /**
@@ -297,7 +300,7 @@ struct nc_search {
 /* False when no tile size is legal. */
 bool nc_search(struct nc_search *s);
 
-/* cost.c */
+/* tile/cost.c */
 /**
  * struct nc_model - modelled time of one operation, summed per engine
  * @te: cycles of TE
@@ -359,7 +362,7 @@ uint64_t nc_nest_tiles(const struct nc_nest *n);
 uint64_t nc_nest_fetches(const struct nc_back *b, const struct nc_nest *n, unsigned int depends,
 			 uint64_t elems);
 
-/* window.c */
+/* tile/window.c */
 /* One spatial axis of a window; terms as in struct npu_conv_shape. */
 struct nc_axis {
 	uint32_t in;
@@ -395,7 +398,7 @@ int nc_window_shape(struct nc_back *b, uint32_t node, const struct kir_window *w
 		    const struct nc_axis_tile *rows, const struct nc_axis_tile *columns,
 		    struct npu_conv_shape *s);
 
-/* pack_weights.c */
+/* tile/pack_weights.c */
 /* Channels do not mix, and the array has a mode for it. */
 bool nc_conv_depthwise(const struct kir_conv *c);
 /* Packed elements of a group (not depthwise). */
@@ -403,7 +406,7 @@ uint64_t nc_conv_group_elems(const struct nc_back *b, const struct kir_conv *c);
 /* Constant with the weights of @c packed; KIR_NO_TENSOR and a message without memory. */
 uint32_t nc_pack_weights(struct nc_back *b, const struct kir_conv *c);
 
-/* tile_map.c */
+/* tile/tile_map.c */
 /**
  * struct nc_acc - accumulators that an epilogue reads
  * @buffer: the buffer
@@ -438,17 +441,17 @@ int nc_tile_pool(struct nc_back *b, const struct kir_op *op);
 int nc_tile_reduce(struct nc_back *b, const struct kir_op *op);
 int nc_tile_copy(struct nc_back *b, const struct kir_op *op);
 
-/* place.c */
+/* place/place.c */
 int nc_place(struct nc_back *b);
 
-/* order.c */
+/* emit/order.c */
 int nc_order(struct nc_back *b);
 
-/* code.c */
+/* emit/code.c */
 void *nc_code_add(struct nc_back *b, const void *desc, size_t bytes);
 int nc_code_dump(const struct nc_back *b, FILE *out);
 
-/* emit.c */
+/* emit/emit.c */
 int nc_emit(struct nc_back *b, void **image, size_t *image_bytes);
 
 #endif

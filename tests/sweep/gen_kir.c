@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 #include "npu_check.h"
 
 uint32_t gen_bits(uint64_t *state)

@@ -3,7 +3,7 @@
 #ifndef SWEEP_GEN_KIR_H
 #define SWEEP_GEN_KIR_H
 
-#include "kir.h"
+#include "kir/kir.h"
 
 /**
  * gen_kir() - a list of one to four operations

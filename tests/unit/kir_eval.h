@@ -8,7 +8,7 @@
 #ifndef KIR_EVAL_H
 #define KIR_EVAL_H
 
-#include "kir.h"
+#include "kir/kir.h"
 
 /**
  * struct kir_data - the elements of all tensors of a kernel IR

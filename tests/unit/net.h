@@ -7,7 +7,7 @@
 #ifndef NET_H
 #define NET_H
 
-#include "graph.h"
+#include "graph/graph.h"
 #include "kir_eval.h"
 #include "ref.h"
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "kir_eval.h"
-#include "kir_view.h"
+#include "kir/kir_view.h"
 
 /* Tensors that the one-operation tests share. */
 #define HEAD \

@@ -6,7 +6,7 @@
 
 #include "front.h"
 #include "net.h"
-#include "onnx.h"
+#include "onnx/onnx.h"
 #include "onnx_build.h"
 #include "ref_test.h"
 

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "box.h"
-#include "cache.h"
+#include "place/box.h"
+#include "place/cache.h"
 #include "npu_prog_read.h"
 
 /* ---- allocator ---- */

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "map.h"
+#include "kir/map.h"
 #include "ops.h"
 #include "shape.h"
 #include "view.h"

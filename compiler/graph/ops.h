@@ -5,7 +5,7 @@
 
 #include "graph.h"
 
-/* onnx_upgrade.c */
+/* upgrade.c */
 #define UPGRADE(f) int nc_upgrade_##f(struct npu_graph *g, struct nc_node *n, int64_t opset)
 UPGRADE(axes);
 UPGRADE(clip);
@@ -67,7 +67,7 @@ EVAL(shape);
 EVAL(size);
 #undef EVAL
 
-/* legal_*.c */
+/* lower/ */
 #define LOWER(f) int nc_lower_##f(struct nc_legal *l, const struct nc_node *n)
 LOWER(concat);
 LOWER(conv);
@@ -88,7 +88,7 @@ LOWER(variadic);
 LOWER(view);
 #undef LOWER
 
-/* legal_funcs.c */
+/* funcs.c */
 #define EMIT(f) int nc_emit_##f(struct nc_map *m, const struct nc_node *n, const int *x)
 EMIT(affine);
 EMIT(celu);

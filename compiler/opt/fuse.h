@@ -3,7 +3,7 @@
 #ifndef NPU_COMPILER_FUSE_H
 #define NPU_COMPILER_FUSE_H
 
-#include "kir.h"
+#include "kir/kir.h"
 
 #define FUSE_ATOMS	(2 * KIR_DIMS)
 

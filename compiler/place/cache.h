@@ -3,7 +3,7 @@
 #ifndef NPU_COMPILER_CACHE_H
 #define NPU_COMPILER_CACHE_H
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 #include "nc.h"
 
 /**

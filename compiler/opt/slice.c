@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 
 struct use {
 	uint32_t first;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "legal.h"
-#include "ops.h"
-#include "shape.h"
+#include "graph/ops.h"
+#include "graph/shape.h"
 
 /* Where a copy of input 0 should be made so that output 0 is at its home. */
 static int copy_place(struct nc_legal *l, const struct nc_node *n, const struct nc_view *in,

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 #include "npu_check.h"
 
 #define STEPS		(2 * NPU_MAP_UOPS)

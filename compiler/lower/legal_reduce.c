@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "legal.h"
-#include "ops.h"
-#include "shape.h"
+#include "graph/ops.h"
+#include "graph/shape.h"
 
 static int temp_like(struct nc_legal *l, const struct nc_view *v, struct nc_view *temp)
 {

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 
 enum { N, OH, OW, KO, C, KH, KW, DIMS };
 

@@ -8,9 +8,9 @@
 #ifndef NPU_COMPILER_LEGAL_H
 #define NPU_COMPILER_LEGAL_H
 
-#include "kir.h"
-#include "map.h"
-#include "view.h"
+#include "kir/kir.h"
+#include "kir/map.h"
+#include "graph/view.h"
 
 /* An operator, and a network, that became more operations than this is refused. */
 #define NC_NODE_OPS_MAX		(1u << 16)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "legal.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 /* More inputs than this are taken in several maps. */
 #define VARIADIC_MAX	8

@@ -3,7 +3,7 @@
 #ifndef NPU_COMPILER_ONNX_H
 #define NPU_COMPILER_ONNX_H
 
-#include "graph.h"
+#include "graph/graph.h"
 
 /* protobuf's own limit for a message. */
 #define NC_ONNX_BYTES_MAX	0x7fffffffu

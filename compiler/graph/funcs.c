@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "map.h"
+#include "kir/map.h"
 #include "ops.h"
 
 static int k(struct nc_map *m, float value)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "legal.h"
-#include "ops.h"
-#include "shape.h"
+#include "graph/ops.h"
+#include "graph/shape.h"
 
 /*
  * [n, c, w] or [n, c, h, w] as the device's n, h, w, c (for weights k, c, kh, kw

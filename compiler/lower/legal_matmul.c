@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "legal.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 int nc_lower_gemm(struct nc_legal *l, const struct nc_node *n)
 {

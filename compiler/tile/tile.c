@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 #include "npu_check.h"
 
 static void *grow(struct nc_back *b, void *array, uint32_t count, uint32_t *room, size_t size)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 
 bool nc_conv_depthwise(const struct kir_conv *c)
 {

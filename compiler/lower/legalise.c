@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "legal.h"
-#include "ops.h"
-#include "shape.h"
+#include "graph/ops.h"
+#include "graph/shape.h"
 
 static int no_memory(struct nc_legal *l)
 {

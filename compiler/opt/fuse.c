@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 #include "nc.h"
 
 /* How far apart in the list two operations may be: each one between is looked at. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "onnx.h"
-#include "shape.h"
+#include "graph/shape.h"
 
 #include "onnx.pb-c.h"
 

@@ -15,7 +15,7 @@
 #include <strings.h>
 
 #include "legal.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 /* In the order of ONNX's weights. */
 enum gate { GATE_I, GATE_O, GATE_F, GATE_C, GATES };

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "kir_view.h"
+#include "kir/kir_view.h"
 #include "npu_prog.h"
 
 #define IO_REGS	(NPU_PROG_REG_FIRST_TEMP - NPU_PROG_REG_FIRST_IO)
@@ -176,11 +176,6 @@ static int place_residents(struct nc_back *b, uint32_t limit)
 	}
 	b->cache_from = (uint32_t)top;
 	return 0;
-}
-
-uint32_t nc_resident_limit(const struct nc_back *b)
-{
-	return b->limits.spm_bytes / 2 / NC_ALIGN_BYTES * NC_ALIGN_BYTES;
 }
 
 int nc_plan(struct nc_back *b, uint32_t limit)
