@@ -2,6 +2,7 @@
 /* npuc: an ONNX model or kernel IR text in, a program file out. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,6 +48,7 @@ static void *read_file(const char *path, size_t *bytes)
 	FILE *f = fopen(path, "rb");
 	size_t room = 1u << 16, used = 0;
 	char *data = f ? malloc(room) : NULL;
+	int err = 0;
 
 	while (data && !feof(f) && !ferror(f)) {
 		char *bigger;
@@ -62,12 +64,14 @@ static void *read_file(const char *path, size_t *bytes)
 		data = bigger;
 	}
 	if (data && ferror(f)) {
+		err = errno;
 		free(data);
 		data = NULL;
-		errno = EIO;
 	}
 	if (f)
 		fclose(f);
+	if (err)
+		errno = err;
 	if (data) {
 		data[used] = 0;
 		*bytes = used;
@@ -75,28 +79,61 @@ static void *read_file(const char *path, size_t *bytes)
 	return data;
 }
 
+static bool write_all(FILE *f, const void *data, size_t bytes)
+{
+	bool good = fwrite(data, 1, bytes, f) == bytes && !fflush(f);
+
+	return !fclose(f) && good;
+}
+
 /* Beside the target, then renamed: readers see the old file or the new one. */
-static int write_file(const char *path, const void *data, size_t bytes)
+static int replace_file(const char *path, const void *data, size_t bytes)
 {
 	char *temp = NULL;
+	FILE *f = NULL;
 	int fd, err = 0;
-	FILE *f;
 
 	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
-		return complain(path, "out of memory");
+		return ENOMEM;
 	fd = mkstemp(temp);
-	f = fd < 0 ? NULL : fdopen(fd, "wb");
-	if (!f || fwrite(data, 1, bytes, f) != bytes || fflush(f) || fsync(fd) ||
-	    fchmod(fd, 0644))
+	if (fd >= 0 && !fchmod(fd, 0644))
+		f = fdopen(fd, "wb");
+	if (!f || !write_all(f, data, bytes) || rename(temp, path))
 		err = errno;
-	if (f && fclose(f) && !err)
-		err = errno;
-	if (!err && rename(temp, path))
-		err = errno;
-	if (err && fd >= 0)
+	if (fd >= 0 && !f)
+		close(fd);
+	if (fd >= 0 && err)
 		unlink(temp);
 	free(temp);
-	return err ? complain(path, strerror(err)) : 0;
+	return err;
+}
+
+static int write_file(const char *path, const void *data, size_t bytes)
+{
+	struct stat st;
+	int err = 0;
+
+	if (stat(path, &st) || S_ISREG(st.st_mode)) {
+		err = replace_file(path, data, bytes);
+	} else {
+		FILE *f = fopen(path, "wb");
+
+		if (!f || !write_all(f, data, bytes))
+			err = errno;
+	}
+	if (!err)
+		return 0;
+	fprintf(stderr, "npuc: %s: cannot be written: %s\n", path, strerror(err));
+	return 1;
+}
+
+/* Whether the output would take the place of the input. */
+static bool overwrites(const struct options *o)
+{
+	struct stat in, out;
+
+	return o->output && !stat(o->input, &in) && !stat(o->output, &out) &&
+	       S_ISREG(in.st_mode) && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
 /* ---- options ---- */
@@ -170,14 +207,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 			fputs(usage, stdout);
 			return 2;
 		default:
-			fputs(usage, stderr);
+			/* getopt_long() has said what is wrong. */
 			return 1;
 		}
 	}
-	if (optind + 1 != argc) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	if (optind + 1 != argc)
+		return complain("one model is needed", "see npuc --help");
 	o->input = argv[optind];
 	return 0;
 }
@@ -254,6 +289,10 @@ int main(int argc, char **argv)
 
 	if (ret)
 		return ret & 1;
+	/* A file that may not grow is an error of write(), with a message. */
+	signal(SIGXFSZ, SIG_IGN);
+	if (overwrites(&o))
+		return complain(o.output, "is the input; give the program another file");
 	if (has_suffix(o.input, ".npu")) {
 		image = read_file(o.input, &bytes);
 		if (!image)
