@@ -344,6 +344,40 @@ static int import_input(struct import *im, const Onnx__ValueInfoProto *v)
 	return ret ? ret : nc_graph_add_input(im->g, (uint32_t)tensor);
 }
 
+static bool has_dim(const Onnx__ValueInfoProto *v, const char *name, size_t length)
+{
+	const Onnx__TensorShapeProto *shape = NULL;
+
+	if (v->type && v->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
+		shape = v->type->tensor_type->shape;
+	for (size_t i = 0; shape && i < shape->n_dim; i++) {
+		const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
+
+		if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+		    strlen(d->dim_param) == length && !strncmp(d->dim_param, name, length))
+			return true;
+	}
+	return false;
+}
+
+/* A name that no input has is a slip of the caller's. */
+static int check_bind_used(struct import *im)
+{
+	for (const char *at = im->bind; at && *at;) {
+		size_t length = strcspn(at, "=");
+		bool used = length == 1 && *at == '*';
+
+		for (size_t i = 0; !used && i < im->graph->n_input; i++)
+			used = has_dim(im->graph->input[i], at, length);
+		if (!used)
+			return refuse(im, -EINVAL, "no input has a dimension \"%.*s\" to bind",
+				      (int)length, at);
+		at += strcspn(at, ",");
+		at += *at == ',';
+	}
+	return 0;
+}
+
 static int import_inputs(struct import *im)
 {
 	int ret = 0;
@@ -662,6 +696,7 @@ static int import_model(struct import *im, const Onnx__ModelProto *model)
 		return no_memory(im);
 	ret = import_initializers(im);
 	ret = ret ? ret : import_inputs(im);
+	ret = ret ? ret : check_bind_used(im);
 	for (size_t i = 0; !ret && i < im->graph->n_node; i++)
 		ret = import_node(im, im->graph->node[i], i);
 	return ret ? ret : import_outputs(im);

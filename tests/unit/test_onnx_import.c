@@ -265,6 +265,8 @@ static void test_bindings(void **state)
 		{ "a=5,b=99999999999", 0, 0, "must be a number" },
 		{ "a=5;b=6", 0, 0, "must be a number" },
 		{ "=5", 0, 0, "list of dimensions" },
+		{ "a=5,b=7,c=1", 0, 0, "no input has a dimension \"c\"" },
+		{ "*=3,aa=1", 0, 0, "no input has a dimension \"aa\"" },
 	};
 
 	(void)state;
