@@ -26,6 +26,10 @@ static void format(int err, const char *fmt, va_list args)
 
 	/* Not in place: an argument may be the message itself. */
 	vsnprintf(text, sizeof(text), fmt, args);
+	/* Names come from files: a message stays one line. */
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	memcpy(message, text, sizeof(text));
 	errno = -err;
 }

@@ -75,6 +75,21 @@ static bool has_suffix(const char *path, const char *suffix)
 	return length >= suffix_length && !strcmp(path + length - suffix_length, suffix);
 }
 
+/* @what is what the message names. */
+static struct npu_model *compile(struct npu_device *dev, struct npu_graph *graph, const char *what)
+{
+	struct npu_model *model;
+	void *image;
+	size_t bytes;
+	int ret = npu_graph_compile(graph, &dev->target, NULL, NULL, &image, &bytes);
+
+	if (ret)
+		return npu_fail_null(ret, "%s: %s", what, npu_graph_error(graph));
+	model = take_program(dev, npu_program_from_image(image, bytes));
+	free(image);
+	return model;
+}
+
 struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const char *bind)
 {
 	struct npu_graph *graph;
@@ -84,28 +99,22 @@ struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const
 
 	if (ret < 0)
 		return NULL;
+	if (ret && bind)
+		return npu_fail_null(-EINVAL, "%s: is compiled already, its dimensions cannot be "
+				     "bound; open the ONNX model instead", path);
 	if (ret || has_suffix(path, ".npu"))
 		return take_program(dev, npu_program_open(path));
 	graph = npu_graph_read_onnx(path, bind, error, sizeof(error));
 	if (!graph)
 		return npu_fail_null(-EINVAL, "%s", error);
-	model = npu_model_from_graph(dev, graph);
+	model = compile(dev, graph, path);
 	npu_graph_destroy(graph);
 	return model;
 }
 
 struct npu_model *npu_model_from_graph(struct npu_device *dev, struct npu_graph *graph)
 {
-	struct npu_model *model;
-	void *image;
-	size_t bytes;
-	int ret = npu_graph_compile(graph, &dev->target, NULL, NULL, &image, &bytes);
-
-	if (ret)
-		return npu_fail_null(ret, "compile: %s", npu_graph_error(graph));
-	model = take_program(dev, npu_program_from_image(image, bytes));
-	free(image);
-	return model;
+	return compile(dev, graph, "compile");
 }
 
 void npu_model_close(struct npu_model *model)

@@ -246,7 +246,8 @@ struct npu_tensor_info {
 
 /*
  * Open a program (.npu) or an ONNX model (.onnx, compiled for @dev). @bind
- * gives symbolic dimensions, see npu_graph_read_onnx(); NULL for none.
+ * gives symbolic dimensions, see npu_graph_read_onnx(); NULL for none, and for
+ * programs, which have none.
  */
 struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const char *bind);
 /* The same for a program that is open; it must stay open as long as the model. */
