@@ -220,10 +220,10 @@ static int check_output(struct run *run, unsigned int index, const struct npu_te
 		printf("\" with %s: max error %.3g, relative %.3g: %s\n", path, diff.max_abs,
 		       diff.max_rel, diff.wrong ? "WRONG" : "ok");
 		if (diff.wrong)
-			status = tool_fail("%s: %" PRIu64 " of %" PRIu64 " elements differ; element "
-					   "%" PRIu64 " is %.9g, expected %.9g", path, diff.wrong,
-					   info->bytes / tensor_type_of(info->type).bytes, diff.at,
-					   diff.got, diff.expected);
+			status = tool_fail("%s: %" PRIu64 " of %" PRIu64 " elements differ; the "
+					   "worst, %s, is %.9g, expected %.9g", path, diff.wrong,
+					   info->bytes / tensor_type_of(info->type).bytes,
+					   tool_index(info, diff.at), diff.got, diff.expected);
 	}
 	tensor_file_close(&t);
 	return status;
@@ -358,10 +358,53 @@ static int check_files(const struct run *run, bool output)
 	return TOOL_OK;
 }
 
+/* The path in [NAME=]FILE. */
+static const char *path_of(const char *argument)
+{
+	const char *equals = strchr(argument, '=');
+
+	return equals ? equals + 1 : argument;
+}
+
+/* Whether both are names of one regular file. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x;
+	struct stat y;
+
+	return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* No output may take the place of what is read, or of another output. */
+static int check_overwriting(const struct run *run)
+{
+	for (unsigned int i = 0; i < run->output.count; i++) {
+		const char *path = path_of(run->output.argument[i]);
+
+		if (same_file(path, run->model_path))
+			return tool_fail("%s: is the model; give the output another file", path);
+		for (unsigned int k = 0; k < run->input.count; k++)
+			if (same_file(path, path_of(run->input.argument[k])))
+				return tool_fail("%s: is an input; give the output another file",
+						 path);
+		for (unsigned int k = 0; k < i; k++) {
+			const char *other = path_of(run->output.argument[k]);
+
+			if (!strcmp(path, other) || same_file(path, other))
+				return tool_fail("%s: is to hold two outputs; give each a file of "
+						 "its own", path);
+		}
+	}
+	return TOOL_OK;
+}
+
 static int run_all(struct run *run)
 {
 	int status = TOOL_OK;
 
+	if (check_overwriting(run))
+		return TOOL_FAILED;
 	run->dev = npu_device_open(run->spec);
 	if (!run->dev)
 		return tool_fail_npu();

@@ -184,6 +184,7 @@ bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *in
 {
 	struct tensor_file got = { .type = tensor_type_of(info->type), .data = data };
 	uint64_t count = info->bytes / got.type.bytes;
+	double worst = 0;
 
 	if (!load(t, count, error))
 		return false;
@@ -192,6 +193,7 @@ bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *in
 		double a = element(&got, k);
 		double b = element(t, k);
 		double difference = fabs(a - b);
+		double excess;
 
 		if (a == b || (isnan(a) && isnan(b)))
 			continue;
@@ -201,7 +203,12 @@ bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *in
 			diff->max_rel = difference / fabs(b);
 		if (isfinite(b) && difference <= atol + rtol * fabs(b))
 			continue;
-		if (!diff->wrong++) {
+		/* Nothing is worse than infinity and NaN; of equals the first is named. */
+		excess = difference - rtol * fabs(b);
+		if (!isfinite(excess))
+			excess = INFINITY;
+		if (!diff->wrong++ || excess > worst) {
+			worst = excess;
 			diff->at = k;
 			diff->got = a;
 			diff->expected = b;

@@ -77,7 +77,7 @@ bool tensor_file_read(struct tensor_file *t, const struct npu_tensor_info *want,
  * @max_abs: largest absolute difference
  * @max_rel: largest relative difference
  * @wrong: elements beyond the tolerance
- * @at: the first one of these
+ * @at: the one of these that is farthest from the file's
  * @got: its value
  * @expected: what the file has there
  */

@@ -80,16 +80,34 @@ const char *tool_type_name(unsigned int type)
 	return name ? name : "unknown";
 }
 
-const char *tool_shape(const struct npu_tensor_info *info)
+static const char *list(unsigned int rank, const int64_t *number)
 {
 	static char text[NPU_RANK_MAX * 22 + 3];
 	int used = snprintf(text, sizeof(text), "[");
 
-	for (unsigned int i = 0; i < info->rank; i++)
+	for (unsigned int i = 0; i < rank; i++)
 		used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%" PRId64,
-				 i ? ", " : "", info->dim[i]);
+				 i ? ", " : "", number[i]);
 	snprintf(text + used, sizeof(text) - (size_t)used, "]");
 	return text;
+}
+
+const char *tool_shape(const struct npu_tensor_info *info)
+{
+	return list(info->rank, info->dim);
+}
+
+const char *tool_index(const struct npu_tensor_info *info, uint64_t at)
+{
+	int64_t index[NPU_RANK_MAX];
+
+	for (unsigned int i = info->rank; i-- > 0;) {
+		uint64_t dim = (uint64_t)info->dim[i];
+
+		index[i] = (int64_t)(at % dim);
+		at /= dim;
+	}
+	return list(info->rank, index);
 }
 
 void tool_print_name(const char *name)

@@ -50,6 +50,8 @@ bool tool_parse_double(const char *text, double *number);
 const char *tool_type_name(unsigned int type);
 /* "[2, 3]" in a static buffer. */
 const char *tool_shape(const struct npu_tensor_info *info);
+/* Where element @at of the tensor is, "[0, 7]", in a static buffer. */
+const char *tool_index(const struct npu_tensor_info *info, uint64_t at);
 /* Print text from a file so that it cannot do anything to a terminal. */
 void tool_print_name(const char *name);
 /* The names of NPU_CAP_* bits, separated by blanks. */

@@ -1,9 +1,13 @@
-#!/bin/bash
+#!/bin/sh
 # SPDX-License-Identifier: MIT
-# The npu command from outside: npu_tool.sh NPU PROG_TOOL [DEVICE]. Prints TAP.
-# shellcheck disable=SC2016,SC2034 # ok evaluates what stands in single quotes
+# The npu command from outside, on this machine and in the guest.
+#
+#	npu_tool.sh NPU PROG_TOOL [DEVICE]
+#
+# Prints TAP.
+# shellcheck disable=SC2016 # ok evaluates what stands in single quotes
 set -u
-npu=$(realpath "$1") prog_tool=$(realpath "$2") device=${3:-sim}
+npu=$(realpath "$1") prog_tool=$(realpath "$2") device=${3-sim}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -11,7 +15,7 @@ count=0
 
 # ok NAME COMMAND...: one test.
 ok() {
-	local name=$1
+	name=$1
 	shift
 	count=$((count + 1))
 	if "$@" >log 2>&1; then
@@ -25,17 +29,21 @@ ok() {
 # says STATUS PATTERN NPU-ARGUMENT...: the status, and PATTERN in what it prints;
 # an error is one line.
 says() {
-	local status=$1 pattern=$2 got=0
+	want=$1 pattern=$2 got=0
 	shift 2
 	"$npu" "$@" >out 2>err </dev/null || got=$?
 	cat out err
-	[ "$got" = "$status" ] || { echo "status $got, not $status"; return 1; }
+	[ "$got" = "$want" ] || { echo "status $got, not $want"; return 1; }
 	cat out err | grep -q -e "$pattern" || { echo "no '$pattern'"; return 1; }
-	if [ "$status" = 0 ]; then [ ! -s err ]; else [ "$(grep -c '^npu: ' err)" = "$(wc -l <err)" ] && [ -s err ]; fi
+	if [ "$want" = 0 ]; then
+		[ ! -s err ]
+	else
+		[ "$(grep -c '^npu: ' err)" = 1 ] && [ "$(wc -l <err)" = 1 ]
+	fi
 }
 
 # Eight floats 0 .. 7, and what the program makes of them.
-printf '\0\0\0\0\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\x80\x40\0\0\xa0\x40\0\0\xc0\x40\0\0\xe0\x40' >x.bin
+printf '\0\0\0\0\0\0\200\77\0\0\0\100\0\0\100\100\0\0\200\100\0\0\240\100\0\0\300\100\0\0\340\100' >x.bin
 ok 'make programs' eval '"$prog_tool" make p.npu 8 && "$prog_tool" fault f.npu'
 
 ok 'help' says 0 'usage: npu' --help
@@ -46,32 +54,43 @@ done
 ok 'no command' says 2 'no command'
 ok 'unknown command' says 2 'no command "fly"' fly
 ok 'info' says 0 'capabilities  fp32' info --device "$device"
+ok 'info tells sizes' eval \
+	'grep -q "^array         16 rows x 32 columns" out && grep -q "SPM 8388608 bytes" out'
 ok 'info of a missing device' says 1 'modprobe npu' info --device /dev/accel/accel63
+ok 'info of something else' says 1 '/dev/null: not an NPU' info --device /dev/null
+ok 'info of no device at all' says 1 'neither a path' info --device fpga
 ok 'info with too much' says 2 'too much' info x
 ok 'info without a full disk' eval '! "$npu" info --device "$device" >/dev/full'
 
 run() { "$npu" run --device "$device" "$@"; }
-says_run() { local s=$1 p=$2; shift 2; says "$s" "$p" run --device "$device" "$@"; }
+says_run() {
+	run_status=$1 run_pattern=$2
+	shift 2
+	says "$run_status" "$run_pattern" run --device "$device" "$@"
+}
 ok 'run on a pattern' says_run 0 'filled with a pattern' p.npu
 ok 'run on plain elements' says_run 0 'output    "y" f32 \[8\]: y.npy' p.npu --input x.bin --output y.npy
 ok 'run into another format' says_run 0 'y.pb' p.npu --input x=x.bin --output y=y.pb
 ok 'the same result' eval 'tail -c 32 y.npy >a && tail -c 32 y.pb >b && cmp a b'
 # y = 2 x + 1 + 0.5 i = 1, 3.5, 6, ... 18.5
-ok 'the right result' eval '[ "$(od -An -v -tf4 a | tr -s " \n" " ")" = " 1 3.5 6 8.5 11 13.5 16 18.5 " ]'
+printf '\0\0\200\77\0\0\140\100\0\0\300\100\0\0\10\101\0\0\60\101\0\0\130\101\0\0\200\101\0\0\224\101' >want.bin
+ok 'the right result' cmp a want.bin
 
-mkdir good bad empty
+mkdir good bad empty relu
 cp x.bin good/input_0.bin
 cp y.pb good/output_0.pb
 cp x.bin bad/output_0.bin
-mkdir relu
 cp x.bin relu/input_0.bin
 cp x.bin relu/output_0.bin
 ok 'check' says_run 0 'max error 0, relative 0: ok' p.npu --check good
-ok 'check finds an error' says_run 1 'elements differ; element 0 is 1, expected 0' p.npu --check bad --input x.bin
+ok 'check finds an error' says_run 1 '8 of 8 elements differ; the worst, \[7\], is 18.5, expected 7' \
+	p.npu --check bad --input x.bin
 ok 'check with a tolerance' says_run 0 ': ok' p.npu --check bad --input x.bin --atol 12
 ok 'check of nothing' says_run 1 'no output_0.pb' p.npu --check empty
 ok 'check of a missing directory' says_run 1 'no output_0.pb' p.npu --check missing
 ok 'counters' says_run 0 '3 jobs, 18 descriptors' p.npu --repeat 3 --counters
+ok 'counters of memory' grep -Eq '[1-9][0-9]* bytes read, 96 bytes written, 0 faults' out
+ok 'counters of time' grep -Eq '[1-9][0-9]* cycles modelled' out
 ok 'fault' says_run 1 'MMU_UNMAPPED.*node "bad", Conv' f.npu
 
 ok 'make an ONNX model' "$prog_tool" onnx m.onnx
@@ -81,32 +100,61 @@ ok 'run with a bad binding' says_run 1 'dimension "N"' m.onnx --bind N=x
 
 ok 'no model' says 2 'one model' run --device "$device"
 ok 'missing model' says_run 1 'none.npu: No such file' none.npu
+ok 'missing ONNX model' says_run 1 'none.onnx: No such file' none.onnx
+ok 'a directory for a model' says_run 1 'empty: Is a directory' empty
+ok 'a device for a model' says_run 1 'null: not a regular file' /dev/null
+: >none.npu
+ok 'an empty model' says_run 1 'none.npu: not a program' none.npu
+mv none.npu none.onnx
+ok 'an empty ONNX model' says_run 1 'none.onnx: ' none.onnx
 ok 'missing input' says_run 1 'none.bin: No such file' p.npu --input none.bin
+ok 'a directory for an input' says_run 1 'empty: not a regular file' p.npu --input empty
 ok 'input with another name' says_run 1 'has no input "z"' p.npu --input z=x.bin
 ok 'output with another name' says_run 1 'has no output "z"' p.npu --output z=x.bin
 ok 'too many inputs' says_run 1 'has 1 inputs, 2 files' p.npu --input x.bin --input x.bin
 ok 'repeat of nothing' says_run 2 'positive' p.npu --repeat 0
 ok 'bad tolerance' says_run 2 'tolerance -1' p.npu --rtol -1
-ok 'input of a wrong size' eval 'head -c 31 x.bin >s.bin && says_run 1 "31 bytes, but .x. has 32" p.npu --input s.bin'
-ok 'output without a place' says_run 1 'cannot be written' p.npu --output /nonexistent/y.npy
-ok 'nothing half-written' eval '! run p.npu --output /dev/full && [ -c /dev/full ]'
+ok 'input that is too short' eval 'head -c 31 x.bin >s.bin && says_run 1 "31 bytes, but .x. has 32" p.npu --input s.bin'
+ok 'input that is too long' eval 'cat x.bin x.bin >s.bin && says_run 1 "64 bytes, but .x. has 32" p.npu --input s.bin'
+ok 'input of another shape' eval 'sed "s/(8, *)/(2,4)/" y.npy >s.npy && ! cmp -s s.npy y.npy &&
+	says_run 1 "shape .2, 4., which is not that of .x." p.npu --input s.npy'
+ok 'input that is cut off' eval 'head -c 150 y.npy >s.npy && says_run 1 "s.npy: the file is cut off" p.npu --input s.npy'
+ok 'output without a place' says_run 1 'cannot be written: No such file' p.npu --output /nonexistent/y.npy
+
+# full FILE COMMAND...: a failure for want of room that leaves FILE as it was, and nothing new.
+full() {
+	file=$1
+	shift
+	cp "$file" before
+	find . >files
+	"$@" || return 1
+	cmp "$file" before && find . | cmp - files
+}
+ok 'no room for an output' says_run 1 'full: cannot be written: No space left' p.npu --output /dev/full
+: >out
+: >err
+ok 'an output that may not grow' full y.npy eval \
+	'why=$(ulimit -f 0; exec "$npu" run --device "$device" p.npu --output y.npy 2>&1 >/dev/null)
+	[ $? = 1 ] && [ "$why" = "npu: y.npy: cannot be written: File too large" ]'
+ok 'output over the model' full p.npu says_run 1 'p.npu: is the model' p.npu --output ./p.npu
+ok 'output over an input' full x.bin says_run 1 'x.bin: is an input' p.npu --input x.bin --output y=x.bin
+ok 'two outputs in one file' says_run 1 'z.npy: is to hold two outputs' p.npu --output z.npy --output z.npy
 
 ok 'dis' says 0 'program "affine", format 0.1' dis p.npu
 ok 'dis names nodes' eval 'grep -q "node \"plus\" (Add)" out && grep -q "^MAP" out && grep -q "^END" out'
 ok 'dis assembles to the same' eval '"$npu" dis p.npu | "$prog_tool" asm p.npu'
 ok 'dis of something else' says 1 'not a program file' dis x.bin
-ok 'dis of a missing file' says 1 'No such file' dis none.npu
+ok 'dis of a missing file' says 1 'No such file' dis missing.npu
 ok 'dis of a directory' says 1 'not a regular file' dis .
 
-size=$(stat -c %s p.npu)
+size=$(wc -c <p.npu)
 damaged() {
-	local at
 	for at in 0 3 8 16 20 100 200 $((size / 2)) $((size - 1)); do
 		head -c "$at" p.npu >d.npu
 		says 1 d.npu dis d.npu || return 1
 		says_run 1 d.npu d.npu || return 1
 		cp p.npu d.npu
-		printf '\x5a' | dd of=d.npu bs=1 seek="$at" conv=notrunc status=none
+		printf '\132' | dd of=d.npu bs=1 seek="$at" conv=notrunc 2>/dev/null
 		says_run 1 d.npu d.npu || return 1
 	done
 }
