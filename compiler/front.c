@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "graph/expand.h"
 #include "lower/legal.h"
 
 /* What passes work on: the graph, and what it becomes. */
@@ -25,6 +26,11 @@ static int pass_fold(struct front *f)
 	return nc_fold(f->g);
 }
 
+static int pass_expand(struct front *f)
+{
+	return nc_expand(f->g);
+}
+
 static int pass_legalise(struct front *f)
 {
 	return nc_legalise(f->g, f->k);
@@ -36,6 +42,8 @@ static const struct {
 } passes[] = {
 	{ 'G', pass_none },
 	{ 'C', pass_fold },
+	{ 'E', pass_expand },
+	{ '\0', pass_fold },
 	/* its result is the back half's K */
 	{ '\0', pass_legalise },
 };
@@ -57,10 +65,37 @@ static int run_passes(struct front *f, const char *dump, FILE *out)
 	return 0;
 }
 
+/* What passes change in a graph that can be compiled again, or written to a file. */
+struct saved {
+	struct nc_node **node;
+	uint32_t nodes, node_room, tensors;
+};
+
+static void restore(struct npu_graph *g, const struct saved *s)
+{
+	g->err = 0;
+	g->node = s->node;
+	g->nodes = s->nodes;
+	g->node_room = s->node_room;
+	g->tensors = s->tensors;
+	for (uint32_t i = 0; i < g->nodes; i++) {
+		struct nc_node *n = g->node[i];
+
+		n->index = i;
+		for (uint32_t k = 0; k < n->outs; k++)
+			if (n->out[k] != NC_NONE)
+				g->tensor[n->out[k]]->node = i;
+	}
+}
+
 int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 {
-	struct nc_arena *arena;
+	const struct saved saved = {
+		.node = g->node, .nodes = g->nodes, .node_room = g->node_room,
+		.tensors = g->tensors,
+	};
 	struct front f = { .g = g };
+	struct nc_arena *arena;
 	int ret;
 
 	if (g->err)
@@ -73,6 +108,7 @@ int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 		ret = nc_error(&g->diag, -ENOMEM, "graph \"%s\": out of memory", g->name);
 	else
 		ret = run_passes(&f, dump, out);
+	restore(g, &saved);
 	if (ret) {
 		nc_arena_destroy(arena);
 		return ret;

@@ -249,32 +249,39 @@ static bool fold_early(const struct npu_graph *g, const struct nc_node *n)
 	return true;
 }
 
-int nc_graph_node(struct npu_graph *g, struct nc_node *n)
+int nc_graph_append(struct npu_graph *g, struct nc_node *n)
 {
 	struct nc_node **list;
-	int ret;
 
-	if (g->err)
-		return g->err;
 	if (g->nodes >= NC_NODES_MAX)
 		return graph_fail(g, nc_error(&g->diag, -E2BIG,
 					      "graph \"%s\": more than %u nodes",
 					      g->name, NC_NODES_MAX));
+	list = grow(g->arena, g->node, g->nodes, &g->node_room, sizeof(*list));
+	if (!list)
+		return no_memory(g);
+	g->node = list;
 	n->index = g->nodes;
+	g->node[g->nodes++] = n;
+	for (uint32_t i = 0; i < n->outs; i++)
+		if (n->out[i] != NC_NONE)
+			g->tensor[n->out[i]]->node = n->index;
+	return 0;
+}
+
+int nc_graph_node(struct npu_graph *g, struct nc_node *n)
+{
+	int ret;
+
+	if (g->err)
+		return g->err;
 	ret = check_counts(g, n);
 	if (!ret)
 		ret = n->op->infer(g, n);
 	if (ret)
 		return graph_fail(g, ret);
-	list = grow(g->arena, g->node, g->nodes, &g->node_room, sizeof(*list));
-	if (!list)
-		return no_memory(g);
-	g->node = list;
-	g->node[g->nodes++] = n;
-	for (uint32_t i = 0; i < n->outs; i++)
-		if (n->out[i] != NC_NONE)
-			g->tensor[n->out[i]]->node = n->index;
-	if (fold_early(g, n))
+	ret = nc_graph_append(g, n);
+	if (!ret && fold_early(g, n))
 		ret = nc_fold_node(g, n);
 	return ret ? graph_fail(g, ret) : 0;
 }

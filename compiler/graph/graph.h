@@ -29,6 +29,7 @@
 /* A constant as large as this is computed only when something needs it. */
 #define NC_EAGER_ELEMS		1024
 
+struct nc_expand;
 struct nc_map;
 struct nc_legal;
 struct nc_node;
@@ -85,7 +86,9 @@ enum nc_opcode {
  * @infer: type and shape of the outputs
  * @eval: values of the outputs from constant inputs; NULL: not folded.
  *	-ENOTSUP: not for these types.
- * @lower: to kernel IR; NULL: exists only on constants
+ * @expand: the same in other operators; NC_EXPAND_KEEP: leave it as it is.
+ *	NULL: none
+ * @lower: to kernel IR; NULL: exists only on constants, or is expanded
  * @emit: operators that work element by element: append to a micro-program,
  *	return the result's value number
  * @arg: distinguishes the operators that share functions
@@ -100,6 +103,7 @@ struct nc_op {
 	int (*upgrade)(struct npu_graph *g, struct nc_node *n, int64_t opset);
 	int (*infer)(struct npu_graph *g, struct nc_node *n);
 	int (*eval)(struct npu_graph *g, struct nc_node *n);
+	int (*expand)(const struct nc_expand *e);
 	int (*lower)(struct nc_legal *l, const struct nc_node *n);
 	int (*emit)(struct nc_map *m, const struct nc_node *n, const int *x);
 	int arg;
@@ -210,6 +214,8 @@ int nc_graph_add_output(struct npu_graph *g, const char *name, uint32_t tensor);
  * shapes; compute small constants. 0, or -errno recorded in the graph.
  */
 int nc_graph_node(struct npu_graph *g, struct nc_node *n);
+/* Append a node whose outputs have their shapes. */
+int nc_graph_append(struct npu_graph *g, struct nc_node *n);
 /* An empty node with room for inputs and outputs; NULL without memory. */
 struct nc_node *nc_node_new(struct npu_graph *g, const struct nc_op *op, const char *name,
 			    uint32_t ins, uint32_t outs);

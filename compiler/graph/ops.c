@@ -56,11 +56,76 @@ ATTRS(average_pool) = {
 	LIST("strides", INTS),
 	END
 };
+ATTRS(lp_pool) = {
+	STRING("auto_pad", "NOTSET"),
+	INT("ceil_mode", 0),
+	LIST("dilations", INTS),
+	LIST("kernel_shape", INTS),
+	INT("p", 2),
+	LIST("pads", INTS),
+	LIST("strides", INTS),
+	END
+};
+ATTRS(global_lp_pool) = { INT("p", 2), END };
+ATTRS(conv_transpose) = {
+	STRING("auto_pad", "NOTSET"),
+	LIST("dilations", INTS),
+	INT("group", 1),
+	LIST("kernel_shape", INTS),
+	LIST("output_padding", INTS),
+	LIST("output_shape", INTS),
+	LIST("pads", INTS),
+	LIST("strides", INTS),
+	END
+};
+ATTRS(window_conv) = {
+	LIST("dilations", INTS),
+	INT("group", 1),
+	/* before the input, per axis; may be negative */
+	LIST("pads", INTS),
+	/* of the output */
+	LIST("sizes", INTS),
+	LIST("strides", INTS),
+	/* distance of input elements, zeroes between them */
+	LIST("ups", INTS),
+	END
+};
 ATTRS(gemm) = {
 	FLOAT("alpha", 1.0f),
 	FLOAT("beta", 1.0f),
 	INT("transA", 0),
 	INT("transB", 0),
+	END
+};
+
+ATTRS(batch_norm) = {
+	FLOAT("epsilon", 1e-5f),
+	FLOAT("momentum", 0.9f),
+	/* before opset 9: 0 has statistics per element */
+	INT("spatial", 1),
+	INT("training_mode", 0),
+	END
+};
+ATTRS(epsilon) = { FLOAT("epsilon", 1e-5f), END };
+ATTRS(group_norm) = {
+	FLOAT("epsilon", 1e-5f),
+	INT("num_groups", 0),
+	INT("stash_type", 1),
+	END
+};
+ATTRS(layer_norm) = {
+	INT("axis", -1),
+	FLOAT("epsilon", 1e-5f),
+	INT("stash_type", 1),
+	END
+};
+ATTRS(mean_variance) = { LIST("axes", INTS), END };
+ATTRS(lp_norm) = { INT("axis", -1), INT("p", 2), END };
+ATTRS(lrn) = {
+	FLOAT("alpha", 0.0001f),
+	FLOAT("beta", 0.75f),
+	FLOAT("bias", 1.0f),
+	INT("size", 0),
 	END
 };
 
@@ -112,6 +177,7 @@ ATTRS(cast) = {
 };
 
 #define nc_upgrade_none	NULL
+#define nc_expand_none	NULL
 #define nc_infer_none	NULL
 #define nc_eval_none	NULL
 #define nc_lower_none	NULL
@@ -126,6 +192,15 @@ static const struct nc_op table[NC_OPS] = {
 		.attr = attr_##a, .upgrade = nc_upgrade_##u,		\
 		.infer = nc_infer_##i, .eval = nc_eval_##ev,		\
 		.lower = nc_lower_##lo, .emit = nc_emit_##em, .arg = ar, \
+	},
+#define NC_EXPAND(n, s, imin, imax, omin, omax, a, u, i, ev, lo, ex, ar) \
+	[NC_OP_##n] = {							\
+		.name = #n, .code = NC_OP_##n, .since = s,		\
+		.in_min = imin, .in_max = imax,				\
+		.out_min = omin, .out_max = omax,			\
+		.attr = attr_##a, .upgrade = nc_upgrade_##u,		\
+		.infer = nc_infer_##i, .eval = nc_eval_##ev,		\
+		.lower = nc_lower_##lo, .expand = nc_expand_##ex, .arg = ar, \
 	},
 #include "ops.h.inc"
 };

@@ -8,7 +8,9 @@
 /* upgrade.c */
 #define UPGRADE(f) int nc_upgrade_##f(struct npu_graph *g, struct nc_node *n, int64_t opset)
 UPGRADE(axes);
+UPGRADE(batch_norm);
 UPGRADE(clip);
+UPGRADE(group_norm);
 UPGRADE(pad);
 UPGRADE(slice);
 UPGRADE(softmax);
@@ -43,13 +45,38 @@ INFER(transpose);
 INFER(unsqueeze);
 /* shape_nn.c: windows, products, reductions, recurrent */
 INFER(conv);
+INFER(conv_transpose);
 INFER(gemm);
 INFER(global_pool);
 INFER(lstm);
 INFER(matmul);
 INFER(pool);
 INFER(reduce);
+INFER(window_conv);
+/* shape_norm.c: normalisations */
+INFER(batch_norm);
+INFER(channel_norm);
+INFER(layer_norm);
 #undef INFER
+
+#define EXPAND(f) int nc_expand_##f(const struct nc_expand *e)
+/* expand_conv.c */
+EXPAND(conv);
+EXPAND(conv_transpose);
+/* expand_pool.c */
+EXPAND(global_lp_pool);
+EXPAND(lp_pool);
+EXPAND(pool);
+/* expand_norm.c */
+EXPAND(batch_norm);
+EXPAND(group_norm);
+EXPAND(instance_norm);
+EXPAND(layer_norm);
+EXPAND(lp_norm);
+EXPAND(lrn);
+EXPAND(mean_variance);
+EXPAND(rms_norm);
+#undef EXPAND
 
 /* fold.c, fold_move.c */
 #define EVAL(f) int nc_eval_##f(struct npu_graph *g, struct nc_node *n)

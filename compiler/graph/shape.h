@@ -13,6 +13,7 @@
  * @in: input size per axis
  * @out: output size per axis
  * @pad: padding before and after; with ceil_mode, windows may reach beyond it
+ * @up: distance of input elements, with zeroes between them
  * @ceil: some window reaches beyond the padding
  */
 struct nc_window {
@@ -23,10 +24,11 @@ struct nc_window {
 	int64_t stride[NC_SPATIAL_MAX];
 	int64_t dilation[NC_SPATIAL_MAX];
 	int64_t pad[2][NC_SPATIAL_MAX];
+	int64_t up[NC_SPATIAL_MAX];
 	bool ceil;
 };
 
-/* From the attributes of a Conv or pool node whose inputs have shapes. */
+/* From the attributes of a convolution or pool node whose inputs have shapes. */
 int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w);
 
 /**

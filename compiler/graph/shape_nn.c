@@ -61,14 +61,98 @@ static int window_axis(struct npu_graph *g, const struct nc_node *n, struct nc_w
 	return 0;
 }
 
+/* The transposed convolution's output, and the padding of the equal convolution. */
+static int transposed_axis(struct npu_graph *g, const struct nc_node *n, struct nc_window *w,
+			   unsigned int i, int64_t extra)
+{
+	const struct nc_attr *shape = nc_attr(n, "output_shape");
+	const char *auto_pad = nc_attr(n, "auto_pad")->s;
+	int64_t stride = w->stride[i], reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
+	int64_t all = stride * (w->in[i] - 1) + extra + reach, total;
+	bool same = !strncmp(auto_pad, "SAME_", 5);
+
+	w->out[i] = all - w->pad[0][i] - w->pad[1][i];
+	if (shape->count || same) {
+		w->out[i] = shape->count ? shape->ints[shape->count - w->spatial + i] :
+					   w->in[i] * stride;
+		total = all > w->out[i] ? all - w->out[i] : 0;
+		w->pad[0][i] = !strcmp(auto_pad, "SAME_UPPER") ? total / 2 : total - total / 2;
+	}
+	if (w->out[i] < 1 || w->out[i] > WINDOW_MAX || extra >= WINDOW_MAX)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "spatial axis %u would have %" PRId64 " elements; it must have 1 to %d",
+				     i, w->out[i], WINDOW_MAX);
+	w->pad[0][i] = reach - 1 - w->pad[0][i];
+	w->pad[1][i] = 0;
+	w->up[i] = stride;
+	w->stride[i] = 1;
+	return 0;
+}
+
+static int transposed_axes(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
+{
+	const struct nc_attr *shape = nc_attr(n, "output_shape");
+	int64_t extra[NC_SPATIAL_MAX];
+	int ret = window_list(g, n, "output_padding", w->spatial, 0, 0, extra);
+
+	if (!ret && shape->count && shape->count != w->spatial && shape->count != w->spatial + 2)
+		ret = nc_node_error(&g->diag, n, -EINVAL,
+				    "output_shape has %u entries; %u are needed", shape->count,
+				    w->spatial);
+	for (unsigned int i = 0; !ret && i < w->spatial; i++)
+		ret = transposed_axis(g, n, w, i, extra[i]);
+	return ret;
+}
+
+/* Pads of the attribute, or what auto_pad names is left for later. */
+static int window_pads(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
+{
+	const char *auto_pad = nc_attr(n, "auto_pad")->s;
+	int64_t pads[2 * NC_SPATIAL_MAX];
+	int ret = window_list(g, n, "pads", 2 * w->spatial, 0, 0, pads);
+
+	if (ret)
+		return ret;
+	if (!strcmp(auto_pad, "NOTSET")) {
+		for (unsigned int i = 0; i < w->spatial; i++) {
+			w->pad[0][i] = pads[i];
+			w->pad[1][i] = pads[w->spatial + i];
+		}
+	} else if (strcmp(auto_pad, "VALID") && strcmp(auto_pad, "SAME_UPPER") &&
+		   strcmp(auto_pad, "SAME_LOWER")) {
+		return nc_node_error(&g->diag, n, -EINVAL, "auto_pad \"%s\" is unknown", auto_pad);
+	}
+	return 0;
+}
+
+/* WindowConv says everything itself. */
+static void window_explicit(const struct nc_node *n, struct nc_window *w)
+{
+	for (unsigned int i = 0; i < w->spatial; i++) {
+		w->pad[0][i] = nc_attr(n, "pads")->ints[i];
+		w->out[i] = nc_attr(n, "sizes")->ints[i];
+		w->up[i] = nc_attr(n, "ups")->ints[i];
+	}
+}
+
+static int window_kernel(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
+{
+	const struct nc_tensor *kernel = nc_in(g, n, 1);
+	unsigned int s = w->spatial;
+
+	/* A convolution without kernel_shape takes it from the weights. */
+	if (nc_attr(n, "kernel_shape")->count || !kernel)
+		return window_list(g, n, "kernel_shape", s, 1, 0, w->kernel);
+	memcpy(w->kernel, kernel->dim + 2, s * sizeof(*w->kernel));
+	return 0;
+}
+
 int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);
-	const char *auto_pad = nc_attr(n, "auto_pad")->s;
-	int64_t pads[2 * NC_SPATIAL_MAX];
 	char text[NC_SHAPE_TEXT];
 	uint32_t s;
-	int ret = 0;
+	int ret;
 
 	memset(w, 0, sizeof(*w));
 	if (x->rank < 3 || x->rank > 2 + NC_SPATIAL_MAX)
@@ -77,38 +161,27 @@ int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window
 				     nc_shape_text(x, text), NC_SPATIAL_MAX);
 	s = x->rank - 2;
 	w->spatial = s;
-	/* A convolution without kernel_shape takes it from the weights. */
-	if (!nc_attr(n, "kernel_shape")->count && n->op->code == NC_OP_Conv)
-		memcpy(w->kernel, nc_in(g, n, 1)->dim + 2, s * sizeof(*w->kernel));
-	else
-		ret = window_list(g, n, "kernel_shape", s, 1, 0, w->kernel);
-	if (!ret)
-		ret = window_list(g, n, "strides", s, 1, 1, w->stride);
-	if (!ret)
-		ret = window_list(g, n, "dilations", s, 1, 1, w->dilation);
-	if (!ret)
-		ret = window_list(g, n, "pads", 2 * s, 0, 0, pads);
-	if (ret)
-		return ret;
-	if (!strcmp(auto_pad, "NOTSET")) {
-		for (uint32_t i = 0; i < s; i++) {
-			w->pad[0][i] = pads[i];
-			w->pad[1][i] = pads[s + i];
-		}
-	} else if (strcmp(auto_pad, "VALID") && strcmp(auto_pad, "SAME_UPPER") &&
-		   strcmp(auto_pad, "SAME_LOWER")) {
-		return nc_node_error(&g->diag, n, -EINVAL, "auto_pad \"%s\" is unknown", auto_pad);
-	}
-	for (uint32_t i = 0; i < s; i++) {
+	ret = window_kernel(g, n, w);
+	ret = ret ? ret : window_list(g, n, "strides", s, 1, 1, w->stride);
+	ret = ret ? ret : window_list(g, n, "dilations", s, 1, 1, w->dilation);
+	for (uint32_t i = 0; !ret && i < s; i++) {
+		w->up[i] = 1;
 		w->in[i] = x->dim[2 + i];
 		if (w->in[i] < 1)
-			return nc_node_error(&g->diag, n, -EINVAL, "input %s is empty",
-					     nc_shape_text(x, text));
-		ret = window_axis(g, n, w, i, auto_pad, nc_attr(n, "ceil_mode")->i);
-		if (ret)
-			return ret;
+			ret = nc_node_error(&g->diag, n, -EINVAL, "input %s is empty",
+					    nc_shape_text(x, text));
 	}
-	return 0;
+	if (!ret && n->op->code == NC_OP_WindowConv) {
+		window_explicit(n, w);
+		return 0;
+	}
+	ret = ret ? ret : window_pads(g, n, w);
+	if (!ret && n->op->code == NC_OP_ConvTranspose)
+		return transposed_axes(g, n, w);
+	for (uint32_t i = 0; !ret && i < s; i++)
+		ret = window_axis(g, n, w, i, nc_attr(n, "auto_pad")->s,
+				  nc_attr(n, "ceil_mode")->i);
+	return ret;
 }
 
 /* [n, c, out...] */
@@ -120,6 +193,20 @@ static int window_output(struct npu_graph *g, struct nc_node *n, const struct nc
 
 	memcpy(dim + 2, w->out, w->spatial * sizeof(*dim));
 	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+}
+
+static int check_kernel(struct npu_graph *g, const struct nc_node *n,
+			const struct nc_window *win)
+{
+	const struct nc_tensor *w = nc_in(g, n, 1);
+	char text[NC_SHAPE_TEXT];
+
+	for (unsigned int i = 0; i < win->spatial; i++)
+		if (win->kernel[i] != w->dim[2 + i] || win->kernel[i] > WINDOW_MAX)
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "kernel_shape differs from the weights %s, or a side is larger than %d",
+					     nc_shape_text(w, text), WINDOW_MAX);
+	return 0;
 }
 
 int nc_infer_conv(struct npu_graph *g, struct nc_node *n)
@@ -143,14 +230,39 @@ int nc_infer_conv(struct npu_graph *g, struct nc_node *n)
 				     "bias %s must have one value for each of %" PRId64 " output channels",
 				     nc_shape_text(b, tx), w->dim[0]);
 	ret = nc_window_get(g, n, &win);
-	if (ret)
-		return ret;
-	for (unsigned int i = 0; i < win.spatial; i++)
-		if (win.kernel[i] != w->dim[2 + i] || win.kernel[i] > WINDOW_MAX)
-			return nc_node_error(&g->diag, n, -EINVAL,
-					     "kernel_shape differs from the weights %s, or a side is larger than %d",
-					     nc_shape_text(w, tw), WINDOW_MAX);
-	return window_output(g, n, &win, w->dim[0]);
+	ret = ret ? ret : check_kernel(g, n, &win);
+	return ret ? ret : window_output(g, n, &win, w->dim[0]);
+}
+
+int nc_infer_window_conv(struct npu_graph *g, struct nc_node *n)
+{
+	struct nc_window win;
+	int ret = nc_window_get(g, n, &win);
+
+	return ret ? ret : window_output(g, n, &win, nc_in(g, n, 1)->dim[0]);
+}
+
+int nc_infer_conv_transpose(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0), *w = nc_in(g, n, 1), *b = nc_in(g, n, 2);
+	char tx[NC_SHAPE_TEXT], tw[NC_SHAPE_TEXT];
+	int64_t group = nc_attr(n, "group")->i;
+	struct nc_window win;
+	int ret;
+
+	if (x->rank < 3 || w->rank != x->rank || w->dtype != x->dtype || group < 1 ||
+	    !w->elems || x->dim[1] != w->dim[0] || x->dim[1] % group)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s, weights %s and %" PRId64 " groups do not fit: weights are [in, out / groups, window] of the same type",
+				     nc_shape_text(x, tx), nc_shape_text(w, tw), group);
+	if (b && (b->rank != 1 || b->dim[0] / group != w->dim[1] || b->dim[0] % group ||
+		  b->dtype != x->dtype))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "bias %s must have one value for each of %" PRId64 " output channels",
+				     nc_shape_text(b, tx), w->dim[1] * group);
+	ret = nc_window_get(g, n, &win);
+	ret = ret ? ret : check_kernel(g, n, &win);
+	return ret ? ret : window_output(g, n, &win, w->dim[1] * group);
 }
 
 int nc_infer_pool(struct npu_graph *g, struct nc_node *n)

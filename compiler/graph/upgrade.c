@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ops.h"
+#include "expand.h"
 
 /* Input @i becomes @tensor (or -errno), which may be the first of that number. */
 static int set_input(struct npu_graph *g, struct nc_node *n, uint32_t i, int64_t tensor)
@@ -93,6 +93,39 @@ int nc_upgrade_split(struct npu_graph *g, struct nc_node *n, int64_t opset)
 {
 	(void)opset;
 	return ints_to_input(g, n, "split", 1);
+}
+
+/* Before opset 9. */
+int nc_upgrade_batch_norm(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	(void)opset;
+	if (nc_attr(n, "spatial")->i)
+		return 0;
+	return nc_node_error(&g->diag, n, -ENOTSUP,
+			     "statistics per element (spatial=0) are not supported; convert the model to opset 9");
+}
+
+/* Before opset 21 scale and bias are per group: repeat them for its channels. */
+int nc_upgrade_group_norm(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	const struct nc_expand e = { .g = g, .n = n };
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t groups = nc_attr(n, "num_groups")->i;
+
+	if (opset >= 21 || !x || x->rank < 2 || groups < 1 || x->dim[1] % groups)
+		return 0;
+	for (uint32_t i = 1; i < 3 && i < n->ins; i++) {
+		const struct nc_tensor *t = nc_in(g, n, i);
+		const int64_t column[] = { groups, 1 }, wide[] = { groups, x->dim[1] / groups };
+
+		if (!t || t->rank != 1 || t->dim[0] != groups)
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "input %u must have one value for each group", i);
+		n->in[i] = nc_x_2(&e, NC_OP_Expand, nc_x_reshape(&e, n->in[i], 2, column),
+				  nc_x_ints(&e, wide, 2));
+		n->in[i] = nc_x_reshape(&e, n->in[i], 1, &x->dim[1]);
+	}
+	return nc_x_done(&e);
 }
 
 /* One node between @in and a new tensor, which is returned. */

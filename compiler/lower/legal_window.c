@@ -78,7 +78,7 @@ static int window(struct nc_legal *l, const struct nc_node *n, struct nc_window 
 		.dil_w = (uint32_t)w->dilation[last],
 		.pad_top = last ? (int32_t)w->pad[0][0] : 0,
 		.pad_left = (int32_t)w->pad[0][last],
-		.up_h = 1, .up_w = 1,
+		.up_h = last ? (uint32_t)w->up[0] : 1, .up_w = (uint32_t)w->up[last],
 	};
 	return 0;
 }
@@ -125,43 +125,46 @@ int nc_lower_conv(struct nc_legal *l, const struct nc_node *n)
 	return 0;
 }
 
+/* Per output position: what an average over kh kw must be multiplied by. */
+static float recount(const struct nc_node *n, const struct nc_window *w, uint64_t position)
+{
+	double all = 1, counted = 1;
+
+	for (unsigned int i = w->spatial; i-- > 0;) {
+		int64_t first = (int64_t)(position % (uint64_t)w->out[i]) * w->stride[i];
+		int64_t room = w->in[i] + w->pad[0][i] + w->pad[1][i] - first;
+		int64_t taps = (room + w->dilation[i] - 1) / w->dilation[i];
+
+		position /= (uint64_t)w->out[i];
+		all *= (double)w->kernel[i];
+		counted *= (double)(taps < w->kernel[i] ? taps : w->kernel[i]);
+	}
+	return (float)(n->op->code == NC_OP_SumPool ? all : all / counted);
+}
+
 /*
  * A window of an average with count_include_pad does not count what lies
- * beyond the padding (ceil_mode): its sum over kh kw, times kh kw over its own
- * count, per output position.
+ * beyond the padding (ceil_mode); a sum does not divide by its count.
  */
-static int recount(struct nc_legal *l, const struct nc_node *n, const struct nc_window *w,
+static int rescale(struct nc_legal *l, const struct nc_node *n, const struct nc_window *w,
 		   const struct nc_view *whole, const struct nc_view *out)
 {
-	int64_t dim[NPU_GRAPH_RANK_MAX] = { 1, 1 };
+	int64_t dim[NPU_GRAPH_RANK_MAX] = { 1, 1, 1, 1, 1 };
 	uint64_t elems = 1;
 	struct nc_view factor;
 	struct nc_loop lp;
 	float *data;
 	int r;
 
-	for (unsigned int i = 0; i < w->spatial; i++) {
+	for (unsigned int i = 0; n->op->code != NC_OP_SumPool && i < w->spatial; i++) {
 		dim[2 + i] = w->out[i];
 		elems *= (uint64_t)w->out[i];
 	}
 	data = nc_alloc_array(l->k->arena, elems, sizeof(*data));
 	if (!data)
 		return nc_node_error(l->diag, n, -ENOMEM, "out of memory");
-	for (uint64_t e = 0; e < elems; e++) {
-		double all = 1, counted = 1;
-		uint64_t rest = e;
-
-		for (unsigned int i = w->spatial; i-- > 0;) {
-			int64_t first = (int64_t)(rest % (uint64_t)w->out[i]) * w->stride[i];
-			int64_t room = w->in[i] + w->pad[0][i] + w->pad[1][i] - first;
-			int64_t taps = (room + w->dilation[i] - 1) / w->dilation[i];
-
-			rest /= (uint64_t)w->out[i];
-			all *= (double)w->kernel[i];
-			counted *= (double)(taps < w->kernel[i] ? taps : w->kernel[i]);
-		}
-		data[e] = (float)(all / counted);
-	}
+	for (uint64_t e = 0; e < elems; e++)
+		data[e] = recount(n, w, e);
 	r = nc_legal_const(l, "", NPU_F32, w->spatial + 2, dim, data, &factor);
 	if (r)
 		return r;
@@ -174,7 +177,8 @@ static int recount(struct nc_legal *l, const struct nc_node *n, const struct nc_
 
 int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 {
-	struct kir_pool pool = { .average = n->op->code == NC_OP_AveragePool };
+	bool sum = n->op->code == NC_OP_SumPool;
+	struct kir_pool pool = { .average = n->op->code != NC_OP_MaxPool };
 	struct nc_view in, out, to;
 	struct nc_window w;
 	struct kir_op *op;
@@ -187,8 +191,8 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
 	if (ret)
 		return ret;
-	pool.count_pad = pool.average && nc_attr(n, "count_include_pad")->i;
-	again = pool.count_pad && w.ceil;
+	pool.count_pad = sum || (pool.average && nc_attr(n, "count_include_pad")->i);
+	again = sum || (pool.count_pad && w.ceil);
 	to = out;
 	if (again)
 		ret = nc_legal_temp(l, NPU_F32, out.rank, out.dim, l->val[n->out[0]].order, &to);
@@ -200,5 +204,5 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	if (!op)
 		return l->err;
 	op->pool = pool;
-	return again ? recount(l, n, &w, &to, &out) : 0;
+	return again ? rescale(l, n, &w, &to, &out) : 0;
 }

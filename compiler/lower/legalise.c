@@ -270,9 +270,11 @@ static void choose_order(struct nc_legal *l, const struct nc_node *n, uint32_t i
 	const unsigned int *from;
 
 	switch (n->op->code) {
+	case NC_OP_WindowConv:
 	case NC_OP_Conv:
 	case NC_OP_MaxPool:
 	case NC_OP_AveragePool:
+	case NC_OP_SumPool:
 		order[at++] = 0;
 		for (unsigned int d = 2; d < y->rank; d++)
 			order[at++] = d;

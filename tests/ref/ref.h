@@ -191,6 +191,15 @@ int ref_conv(const struct ref_window *win, int64_t groups,
 	     const struct ref_tensor *x, const struct ref_tensor *w,
 	     const struct ref_tensor *b, struct ref_tensor *y);
 
+/*
+ * x [n, c, spatial], w [c, m / groups, kernel], b [m] or NULL; pads are taken
+ * off the output, extra (output_padding, or NULL) is added at its end. Only
+ * explicit pads.
+ */
+int ref_conv_transpose(const struct ref_window *win, const int64_t *extra, int64_t groups,
+		       const struct ref_tensor *x, const struct ref_tensor *w,
+		       const struct ref_tensor *b, struct ref_tensor *y);
+
 struct ref_pool {
 	struct ref_window win;
 	bool ceil_mode;
@@ -278,6 +287,16 @@ int ref_reduce(enum ref_reduce_op op, const struct ref_reduce *attr,
 	       const struct ref_tensor *x, struct ref_tensor *y);
 int ref_reduce_from_name(const char *name);
 const char *ref_reduce_name(enum ref_reduce_op op);
+
+/*
+ * (x - mean) / sqrt(mean square - mean^2 + epsilon) over the axes whose bit is
+ * set; without @centre the mean is taken as 0.
+ */
+int ref_normalize(const struct ref_tensor *x, unsigned int axes, bool centre, double epsilon,
+		  struct ref_tensor *y);
+/* x / (bias + alpha / size * sum of squares over neighbouring channels)^beta */
+int ref_lrn(const struct ref_tensor *x, int64_t size, double alpha, double beta, double bias,
+	    struct ref_tensor *y);
 
 /* perm NULL: axes reversed. */
 int ref_transpose(const struct ref_tensor *x, const int64_t *perm,

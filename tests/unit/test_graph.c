@@ -151,8 +151,8 @@ static void test_refused(void **state)
 static void test_runtime_weights(void **state)
 {
 	struct npu_graph *g = npu_graph_create("weights");
-	int x = input(g, SHAPE(1, 5, 5, 1));
-	int w = npu_graph_input(g, "kernel", NPU_GRAPH_F32, 4, INTS(2, 2, 1, 1));
+	int x = input(g, SHAPE(1, 70, 70, 1));
+	int w = npu_graph_input(g, "kernel", NPU_GRAPH_F32, 4, INTS(65, 65, 1, 1));
 	struct net net;
 
 	(void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolution and pooling through front half and kernel IR. */
+#include <math.h>
 #include <string.h>
 
 #include "net.h"
@@ -39,9 +40,9 @@ static void set_window(struct net *net, struct nc_node *n, const struct ref_wind
 		       int spatial)
 {
 	nc_attr_set_ints(net->g, n, "kernel_shape", w->kernel, (uint32_t)spatial);
-	if (net_rand(2) || w->strides[0] != 1 || w->strides[1] > 1)
+	if (net_rand(2) || w->strides[0] != 1 || w->strides[1] > 1 || w->strides[2] > 1)
 		nc_attr_set_ints(net->g, n, "strides", w->strides, (uint32_t)spatial);
-	if (net_rand(2) || w->dilations[0] != 1 || w->dilations[1] > 1)
+	if (net_rand(2) || w->dilations[0] != 1 || w->dilations[1] > 1 || w->dilations[2] > 1)
 		nc_attr_set_ints(net->g, n, "dilations", w->dilations, (uint32_t)spatial);
 	if (w->auto_pad == REF_PAD_NOTSET)
 		nc_attr_set_ints(net->g, n, "pads", w->pads, 2 * (uint32_t)spatial);
@@ -52,14 +53,14 @@ static void set_window(struct net *net, struct nc_node *n, const struct ref_wind
 static void conv(int spatial)
 {
 	int64_t groups = net_rand(2) ? 1 : 1 + net_rand(4);
-	int64_t x_dim[4], w_dim[4];
+	int64_t x_dim[5], w_dim[5];
 	struct ref_tensor x, w, b, want;
 	struct ref_window win;
 	struct nc_node *n;
 	struct net net;
 	int in[3];
 
-	net_shape(4, 9, x_dim);
+	net_shape(2 + spatial, spatial > 2 ? 5 : 9, x_dim);
 	x_dim[0] = 1 + net_rand(3);
 	x_dim[1] = groups * (1 + net_rand(net_rand(5) ? 4 : 80));
 	win = random_window(spatial, x_dim + 2);
@@ -71,14 +72,13 @@ static void conv(int spatial)
 		w_dim[0] = groups * (1 + net_rand(2));
 		w_dim[1] = 1;
 	}
-	w_dim[2] = win.kernel[0];
-	w_dim[3] = win.kernel[1];
+	memcpy(w_dim + 2, win.kernel, (size_t)spatial * sizeof(*w_dim));
 	x = net_values(2 + spatial, x_dim, -1, 1);
 	w = net_values(2 + spatial, w_dim, -1, 1);
 	b = net_values(1, w_dim, -1, 1);
 	net_begin(&net);
 	in[0] = net_feed(&net, &x);
-	in[1] = net_const(&net, &w);
+	in[1] = net_rand(3) ? net_const(&net, &w) : net_feed(&net, &w);
 	in[2] = net_rand(3) ? net_feed(&net, &b) : NPU_TENSOR_NONE;
 	n = net_node(&net, "Conv", in[2] == NPU_TENSOR_NONE ? 2 : 3, in, 1);
 	set_window(&net, n, &win, spatial);
@@ -102,6 +102,76 @@ static void test_conv(void **state)
 	for (int i = 0; i < 60; i++) {
 		conv(1);
 		conv(2);
+		conv(3);
+	}
+}
+
+static void conv_transpose(int spatial)
+{
+	int64_t groups = 1 + net_rand(3), extra[3], sizes[3];
+	int64_t x_dim[5], w_dim[5], b_dim;
+	struct ref_window win = { .auto_pad = REF_PAD_NOTSET };
+	struct ref_tensor x, w, b, want;
+	struct nc_node *n;
+	struct net net;
+	int in[3];
+
+	net_shape(2 + spatial, 5, x_dim);
+	net_shape(2 + spatial, 4, w_dim);
+	x_dim[1] *= groups;
+	w_dim[0] = x_dim[1];
+	b_dim = w_dim[1] * groups;
+	for (int i = 0; i < spatial; i++) {
+		int64_t room;
+
+		win.kernel[i] = w_dim[2 + i];
+		win.strides[i] = 1 + net_rand(3);
+		win.dilations[i] = 1 + net_rand(2);
+		extra[i] = net_rand((uint32_t)win.strides[i]);
+		room = win.strides[i] * (x_dim[2 + i] - 1) +
+		       (win.kernel[i] - 1) * win.dilations[i] + extra[i];
+		win.pads[i] = net_rand(room < 3 ? (uint32_t)room / 2 + 1 : 3);
+		win.pads[spatial + i] = net_rand(room < 3 ? (uint32_t)room / 2 + 1 : 3);
+		if (win.pads[i] + win.pads[spatial + i] > room)
+			win.pads[spatial + i] = 0;
+		if (win.pads[i] > room)
+			win.pads[i] = 0;
+	}
+	x = net_values(2 + spatial, x_dim, -1, 1);
+	w = net_values(2 + spatial, w_dim, -1, 1);
+	b = net_values(1, &b_dim, -1, 1);
+	net_begin(&net);
+	in[0] = net_feed(&net, &x);
+	in[1] = net_rand(3) ? net_const(&net, &w) : net_feed(&net, &w);
+	in[2] = net_rand(3) ? net_feed(&net, &b) : NPU_TENSOR_NONE;
+	assert_int_equal(ref_conv_transpose(&win, extra, groups, &x, &w,
+					    in[2] == NPU_TENSOR_NONE ? NULL : &b, &want), 0);
+	n = net_node(&net, "ConvTranspose", in[2] == NPU_TENSOR_NONE ? 2 : 3, in, 1);
+	set_window(&net, n, &win, spatial);
+	nc_attr_set_int(net.g, n, "group", groups);
+	for (int i = 0; i < spatial; i++)
+		sizes[i] = want.dims[2 + i];
+	nc_attr_set_ints(net.g, n, "output_padding", extra, (uint32_t)spatial);
+	/* Said another way: pads follow from the shape; an odd one is before. */
+	if (win.pads[0] - win.pads[spatial] == 1 && spatial == 1) {
+		nc_attr_drop(n, "pads");
+		nc_attr_set_ints(net.g, n, "output_shape", sizes, (uint32_t)spatial);
+	}
+	net_add(&net, n);
+	net_output(&net, net_out(n, 0));
+	net_expect(&net, &want, 1e-3);
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	ref_tensor_free(&b);
+}
+
+static void test_conv_transpose(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		conv_transpose(1);
+		conv_transpose(2);
+		conv_transpose(3);
 	}
 }
 
@@ -112,12 +182,12 @@ static void pool(int spatial, bool average)
 		.count_include_pad = average && net_rand(2),
 	};
 	struct ref_tensor x, want;
-	int64_t x_dim[4];
+	int64_t x_dim[5];
 	struct nc_node *n;
 	struct net net;
 	int in, ret;
 
-	net_shape(4, 9, x_dim);
+	net_shape(2 + spatial, spatial > 2 ? 6 : 9, x_dim);
 	x = net_values(2 + spatial, x_dim, -1, 1);
 	attr.win = random_window(spatial, x_dim + 2);
 	ret = average ? ref_average_pool(&attr, &x, &want) : ref_max_pool(&attr, &x, &want, NULL);
@@ -143,8 +213,45 @@ static void test_pool(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		pool(1 + i % 2, false);
-		pool(1 + i % 2, true);
+		pool(1 + i % 3, false);
+		pool(1 + i % 3, true);
+	}
+}
+
+/* Norms of windows: the average that counts padding, times its number of taps. */
+static void test_lp_pool(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		int spatial = 1 + i % 3, p = 1 + (int)net_rand(3);
+		struct ref_pool attr = { .count_include_pad = true };
+		struct ref_tensor x, raised, want;
+		int64_t x_dim[5], taps = 1;
+		struct nc_node *n;
+		struct net net;
+		int in;
+
+		net_shape(2 + spatial, 6, x_dim);
+		x = net_values(2 + spatial, x_dim, -1, 1);
+		attr.win = random_window(spatial, x_dim + 2);
+		raised = net_values(2 + spatial, x_dim, 0, 1);
+		for (int64_t e = 0; e < ref_tensor_elems(&x); e++)
+			raised.data[e] = powf(fabsf(x.data[e]), (float)p);
+		assert_int_equal(ref_average_pool(&attr, &raised, &want), 0);
+		for (int k = 0; k < spatial; k++)
+			taps *= attr.win.kernel[k];
+		for (int64_t e = 0; e < ref_tensor_elems(&want); e++)
+			want.data[e] = powf(want.data[e] * (float)taps, 1 / (float)p);
+		net_begin(&net);
+		in = net_feed(&net, &x);
+		n = net_node(&net, "LpPool", 1, &in, 1);
+		set_window(&net, n, &attr.win, spatial);
+		nc_attr_set_int(net.g, n, "p", p);
+		net_add(&net, n);
+		net_output(&net, net_out(n, 0));
+		net_expect(&net, &want, 1e-4);
+		ref_tensor_free(&x);
+		ref_tensor_free(&raised);
 	}
 }
 
@@ -210,7 +317,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conv),
+		cmocka_unit_test(test_conv_transpose),
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_lp_pool),
 		cmocka_unit_test(test_global_pool),
 		cmocka_unit_test(test_layout),
 	};

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Convolutions as the device's: over two axes at most, with weights that are
+ * known while compiling. Others are sums or matrix products.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "expand.h"
+#include "shape.h"
+
+/**
+ * struct conv - a convolution, transposed ones included
+ * @x: input [n, c, ...]
+ * @w: weights [k, c / group, ...]
+ * @b: bias [k], or NC_NONE
+ * @group: groups
+ * @win: its window
+ */
+struct conv {
+	uint32_t x, w, b;
+	int64_t group;
+	struct nc_window win;
+};
+
+/* The device's own, over axes @first and following. */
+static uint32_t window_conv(const struct nc_expand *e, const struct conv *c, unsigned int first,
+			    uint32_t x, uint32_t w, uint32_t b)
+{
+	uint32_t count = c->win.spatial - first;
+
+	return nc_x_node(e, NC_OP_WindowConv,
+			 NC_X_ATTRS(NC_X_INTS("strides", c->win.stride + first, count),
+				    NC_X_INTS("dilations", c->win.dilation + first, count),
+				    NC_X_INTS("pads", c->win.pad[0] + first, count),
+				    NC_X_INTS("ups", c->win.up + first, count),
+				    NC_X_INTS("sizes", c->win.out + first, count),
+				    NC_X_INT("group", c->group)),
+			 3, (const uint32_t[]){ x, w, b });
+}
+
+/* The input's elements along @axis of @t, @up - 1 zeroes after each but the last. */
+static uint32_t spread(const struct nc_expand *e, uint32_t t, unsigned int axis, int64_t up)
+{
+	const struct nc_tensor *x = nc_x_get(e, t);
+	int64_t outer = 1, inner = 1, size = x->dim[axis], pad[8] = { 0 };
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+
+	if (up == 1)
+		return t;
+	for (unsigned int i = 0; i < x->rank; i++) {
+		dim[i] = i == axis ? size * up : x->dim[i];
+		outer *= i < axis ? x->dim[i] : 1;
+		inner *= i > axis ? x->dim[i] : 1;
+	}
+	t = nc_x_reshape(e, t, 4, (const int64_t[]){ outer, size, 1, inner });
+	pad[6] = up - 1;
+	t = nc_x_reshape(e, nc_x_pad(e, t, pad), x->rank, dim);
+	return nc_x_slice(e, t, axis, 0, (size - 1) * up + 1, 1);
+}
+
+/* The input over the first @count spatial axes as a window without padding sees it. */
+static uint32_t padded(const struct nc_expand *e, const struct conv *c, unsigned int count)
+{
+	int64_t pad[2 * NPU_GRAPH_RANK_MAX] = { 0 };
+	unsigned int rank = c->win.spatial + 2;
+	uint32_t t = c->x;
+
+	for (unsigned int i = 0; i < count; i++) {
+		int64_t in = (c->win.in[i] - 1) * c->win.up[i] + 1;
+		int64_t seen = (c->win.out[i] - 1) * c->win.stride[i] +
+			       (c->win.kernel[i] - 1) * c->win.dilation[i] + 1;
+
+		t = spread(e, t, 2 + i, c->win.up[i]);
+		pad[2 + i] = c->win.pad[0][i];
+		pad[rank + 2 + i] = seen - in - c->win.pad[0][i];
+	}
+	return nc_x_pad(e, t, pad);
+}
+
+/* What tap @tap of an axis sees of the padded input. */
+static uint32_t tap_slice(const struct nc_expand *e, const struct conv *c, uint32_t t,
+			  unsigned int axis, int64_t tap)
+{
+	int64_t start = tap * c->win.dilation[axis], stride = c->win.stride[axis];
+
+	return nc_x_slice(e, t, 2 + axis, start, start + (c->win.out[axis] - 1) * stride + 1,
+			  stride);
+}
+
+/* A sum over the depth's taps of convolutions with depths in the batch. */
+static uint32_t conv_3d(const struct nc_expand *e, const struct conv *c)
+{
+	static const int64_t swap[] = { 0, 2, 1, 3, 4 };
+	const struct nc_tensor *x = nc_x_get(e, c->x), *w = nc_x_get(e, c->w);
+	const int64_t flat[] = { x->dim[0] * c->win.out[0], x->dim[1], x->dim[3], x->dim[4] };
+	const int64_t deep[] = { x->dim[0], c->win.out[0], w->dim[0], c->win.out[1],
+				 c->win.out[2] };
+	const int64_t taps[] = { w->dim[0], w->dim[1], w->dim[3], w->dim[4] };
+	uint32_t sum = NC_NONE, wide = padded(e, c, 1);
+
+	for (int64_t z = 0; z < c->win.kernel[0] && !e->g->err; z++) {
+		uint32_t t = nc_x_transpose(e, tap_slice(e, c, wide, 0, z), swap);
+		uint32_t wz = nc_x_reshape(e, nc_x_slice(e, c->w, 2, z, z + 1, 1), 4, taps);
+
+		t = nc_x_reshape(e, t, 4, flat);
+		t = window_conv(e, c, 1, t, wz, z ? NC_NONE : c->b);
+		sum = z ? nc_x_2(e, NC_OP_Add, sum, t) : t;
+	}
+	return nc_x_transpose(e, nc_x_reshape(e, sum, 5, deep), swap);
+}
+
+/* The taps of all windows as a matrix, times the weights. */
+static uint32_t conv_product(const struct nc_expand *e, const struct conv *c)
+{
+	const struct nc_tensor *x = nc_x_get(e, c->x), *w = nc_x_get(e, c->w);
+	uint32_t wide = padded(e, c, c->win.spatial), all, t, *tap;
+	int64_t taps = 1, places = 1, out[NPU_GRAPH_RANK_MAX] = { x->dim[0], w->dim[0] };
+	int64_t bias[NPU_GRAPH_RANK_MAX] = { w->dim[0], 1, 1, 1 };
+
+	for (unsigned int i = 0; i < c->win.spatial; i++) {
+		taps *= c->win.kernel[i];
+		places *= c->win.out[i];
+		out[2 + i] = c->win.out[i];
+	}
+	if (taps > NC_NODE_ARGS_MAX) {
+		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOTSUP,
+					  "weights that are computed at run time may have at most %d taps, not %" PRId64 "; make them constant",
+					  NC_NODE_ARGS_MAX, taps);
+		return NC_NONE;
+	}
+	tap = nc_alloc_array(e->g->arena, (size_t)taps, sizeof(*tap));
+	for (int64_t i = 0; tap && i < taps; i++) {
+		int64_t rest = i;
+
+		tap[i] = wide;
+		for (unsigned int a = c->win.spatial; a-- > 0; rest /= c->win.kernel[a])
+			tap[i] = tap_slice(e, c, tap[i], a, rest % c->win.kernel[a]);
+		tap[i] = nc_x_reshape(e, tap[i], 4,
+				      (const int64_t[]){ x->dim[0], x->dim[1], 1, places });
+	}
+	all = tap ? nc_x_concat(e, 2, (uint32_t)taps, tap) : NC_NONE;
+	all = nc_x_reshape(e, all, 4, (const int64_t[]){ x->dim[0], c->group,
+							 x->dim[1] / c->group * taps, places });
+	t = nc_x_reshape(e, c->w, 3, (const int64_t[]){ c->group, w->dim[0] / c->group,
+							x->dim[1] / c->group * taps });
+	t = nc_x_reshape(e, nc_x_2(e, NC_OP_MatMul, t, all), x->rank, out);
+	if (c->b == NC_NONE)
+		return t;
+	return nc_x_2(e, NC_OP_Add, t, nc_x_reshape(e, c->b, x->rank - 1, bias));
+}
+
+int nc_expand_conv(const struct nc_expand *e)
+{
+	struct conv c = { .x = nc_x_in(e, 0), .w = nc_x_in(e, 1), .b = nc_x_in(e, 2),
+			  .group = nc_attr(e->n, "group")->i };
+	bool known = nc_x_known(e, c.w);
+	int ret = nc_window_get(e->g, e->n, &c.win);
+
+	if (ret || (known && c.win.spatial < 3))
+		return ret ? ret : NC_EXPAND_KEEP;
+	nc_x_result(e, 0, known ? conv_3d(e, &c) : conv_product(e, &c));
+	return nc_x_done(e);
+}
+
+/* [c, k / group, ...] as [k, c / group, ...], each axis of the window backwards. */
+static uint32_t turned_weights(const struct nc_expand *e, uint32_t w, int64_t group)
+{
+	static const int64_t perm[] = { 0, 2, 1, 3 };
+	const struct nc_tensor *t = nc_x_get(e, w);
+	int64_t dim[NPU_GRAPH_RANK_MAX] = { group * t->dim[1], t->dim[0] / group };
+	int64_t taps = 1;
+
+	for (unsigned int i = 2; i < t->rank; i++) {
+		dim[i] = t->dim[i];
+		taps *= t->dim[i];
+		w = nc_x_slice(e, w, i, -1, INT64_MIN, -1);
+	}
+	w = nc_x_reshape(e, w, 4, (const int64_t[]){ group, dim[1], t->dim[1], taps });
+	return nc_x_reshape(e, nc_x_transpose(e, w, perm), t->rank, dim);
+}
+
+/*
+ * Every input element adds to a window of outputs: the convolution of the
+ * spread input with the weights turned around.
+ */
+int nc_expand_conv_transpose(const struct nc_expand *e)
+{
+	struct conv c = { .x = nc_x_in(e, 0), .b = nc_x_in(e, 2),
+			  .group = nc_attr(e->n, "group")->i };
+	bool known = nc_x_known(e, nc_x_in(e, 1));
+	int ret = nc_window_get(e->g, e->n, &c.win);
+	uint32_t t;
+
+	if (ret)
+		return ret;
+	c.w = turned_weights(e, nc_x_in(e, 1), c.group);
+	if (!known)
+		t = conv_product(e, &c);
+	else if (c.win.spatial > 2)
+		t = conv_3d(e, &c);
+	else
+		t = window_conv(e, &c, 0, c.x, c.w, c.b);
+	nc_x_result(e, 0, t);
+	return nc_x_done(e);
+}
