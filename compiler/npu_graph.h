@@ -149,6 +149,31 @@ int npu_graph_slice(struct npu_graph *g, int x, const int64_t *start, const int6
  */
 struct npu_graph *npu_graph_read_onnx(const char *path, const char *bind,
 				      char *error, size_t error_bytes);
+
+/**
+ * struct npu_graph_given - an input of a model as it is going to be
+ * @name: of the input
+ * @dtype: element type of @data
+ * @rank: dimensions
+ * @dim: outermost first
+ * @data: dense, row-major; or NULL
+ */
+struct npu_graph_given {
+	const char *name;
+	enum npu_graph_dtype dtype;
+	unsigned int rank;
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+	const void *data;
+};
+
+/*
+ * The same, with inputs at hand: open dimensions are those of @given, and an
+ * input that decides about shapes (what Reshape or Slice take, say) becomes a
+ * constant with the value given; the model does not have this input any more.
+ */
+struct npu_graph *npu_graph_read_onnx_given(const char *path, const char *bind,
+					    const struct npu_graph_given *given,
+					    unsigned int count, char *error, size_t error_bytes);
 /* Write the graph as ONNX (opset 17); the file appears whole or not at all. */
 int npu_graph_write_onnx(struct npu_graph *g, const char *path);
 

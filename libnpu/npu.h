@@ -220,6 +220,11 @@ void npu_program_close(struct npu_program *prog);
 enum npu_dtype_public {
 	NPU_TYPE_F32 = 0,
 	NPU_TYPE_I32 = 1,
+	NPU_TYPE_BF16 = 2,
+	NPU_TYPE_F16 = 3,
+	NPU_TYPE_I8 = 4,
+	NPU_TYPE_U8 = 5,
+	NPU_TYPE_I16 = 6,
 	NPU_TYPE_BOOL = 7,	/* one byte, 0 or 1 */
 	NPU_TYPE_I64 = 8,
 };

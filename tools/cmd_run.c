@@ -130,12 +130,15 @@ static void fill_pattern(void *data, const struct npu_tensor_info *info, unsigne
 
 	for (uint64_t k = 0; k < count; k++) {
 		x = x * 1664525u + 1013904223u;
-		if (type.kind == 'f')
+		if (type.kind == 'f' && type.bytes == 4)
 			((float *)data)[k] = (float)(int32_t)x / 2147483648.0f;
 		else if (type.bytes == 4)
 			((int32_t *)data)[k] = x >> 31;
 		else if (type.bytes == 8)
 			((int64_t *)data)[k] = x >> 31;
+		else if (type.bytes == 2) /* 1 in each type */
+			((uint16_t *)data)[k] = !(x >> 31) ? 0 : type.kind == 'i' ? 1 :
+						type.kind == 'f' ? 0x3c00 : 0x3f80;
 		else
 			((uint8_t *)data)[k] = (uint8_t)(x >> 31);
 	}

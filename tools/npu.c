@@ -8,6 +8,7 @@
 static const struct tool_command commands[] = {
 	{ "info", "what a device is", cmd_info },
 	{ "run", "run a model on files, check its outputs", cmd_run },
+	{ "suite", "run a folder of tests in ONNX's layout", cmd_suite },
 	{ "dis", "print a program as text", cmd_dis },
 };
 

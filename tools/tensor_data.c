@@ -105,6 +105,11 @@ static double half_to_double(uint16_t bits)
 	return bits & 0x8000 ? -value : value;
 }
 
+static bool is_float(struct tensor_type type)
+{
+	return type.kind == 'f' || type.kind == 'h';
+}
+
 static double load_float(const struct tensor_file *t, uint64_t k)
 {
 	uint64_t bits = load_bits(t, k);
@@ -112,7 +117,9 @@ static double load_float(const struct tensor_file *t, uint64_t k)
 	float single;
 	double value;
 
-	switch (t->type.bytes) {
+	if (t->type.kind == 'h')
+		bits32 <<= 16;
+	switch (t->type.kind == 'h' ? 4 : t->type.bytes) {
 	case 2:
 		return half_to_double((uint16_t)bits);
 	case 4:
@@ -134,17 +141,65 @@ static int64_t load_int(const struct tensor_file *t, uint64_t k)
 	return (int64_t)bits;
 }
 
-static bool store_int(int64_t value, unsigned int bytes, void *dst, uint64_t k)
+/* @value in @type, which is not of floats; false if it does not fit. */
+static bool store_int(int64_t value, struct tensor_type type, void *dst, uint64_t k)
 {
-	if (bytes == 8)
-		((int64_t *)dst)[k] = value;
-	else if (bytes == 4 && value == (int32_t)value)
-		((int32_t *)dst)[k] = (int32_t)value;
-	else if (bytes == 1 && (value == 0 || value == 1))
-		((uint8_t *)dst)[k] = (uint8_t)value;
-	else
+	unsigned int bits = type.kind == 'b' ? 1 : 8 * type.bytes;
+	int64_t low = type.kind == 'i' ? -((int64_t)1 << (bits - 1)) : 0;
+	int64_t high = type.kind == 'i' ? ~low : (int64_t)(((uint64_t)1 << bits) - 1);
+
+	if (type.bytes < 8 && (value < low || value > high))
 		return false;
+	memcpy((char *)dst + k * type.bytes, &value, type.bytes);
 	return true;
+}
+
+/* The double nearest to @value with @bits of fraction and exponents not below @least. */
+static double round_bits(double value, int bits, int least)
+{
+	int exponent;
+	double unit;
+
+	frexp(value, &exponent);
+	if (exponent - 1 < least)
+		exponent = least + 1;
+	unit = ldexp(1, exponent - 1 - bits);
+	return rint(value / unit) * unit;
+}
+
+static uint16_t double_to_half(double value)
+{
+	uint16_t sign = signbit(value) ? 0x8000 : 0;
+	double size = fabs(value);
+	int exponent;
+
+	if (isnan(value))
+		return 0x7e00;
+	size = isinf(size) ? size : round_bits(size, 10, -14);
+	if (size >= 65520)
+		return sign | 0x7c00;
+	if (size < ldexp(1, -14))
+		return (uint16_t)(sign | (uint16_t)ldexp(size, 24));
+	frexp(size, &exponent);
+	return (uint16_t)(sign | (exponent + 14) << 10 |
+			  ((uint16_t)ldexp(size, 11 - exponent) & 0x3ff));
+}
+
+static void store_float(double value, struct tensor_type type, void *dst, uint64_t k)
+{
+	float single = (float)value;
+	uint32_t bits;
+
+	if (type.bytes == 4) {
+		((float *)dst)[k] = single;
+	} else if (type.kind == 'f') {
+		((uint16_t *)dst)[k] = double_to_half(value);
+	} else {
+		memcpy(&bits, &single, sizeof(bits));
+		if (!isnan(single))
+			bits += 0x7fff + (bits >> 16 & 1);
+		((uint16_t *)dst)[k] = (uint16_t)(bits >> 16);
+	}
 }
 
 bool tensor_file_read(struct tensor_file *t, const struct npu_tensor_info *want, bool scale,
@@ -155,15 +210,15 @@ bool tensor_file_read(struct tensor_file *t, const struct npu_tensor_info *want,
 
 	if (!load(t, count, error))
 		return false;
-	if (type.kind != 'f' && (t->type.kind == 'f' || scale))
+	if (!is_float(type) && (is_float(t->type) || scale))
 		return fail(error, t->path, "has fractions, the model wants integers");
 	for (uint64_t k = 0; k < count; k++) {
-		if (type.kind == 'f') {
-			float value = t->type.kind == 'f' ? (float)load_float(t, k) :
-							    (float)load_int(t, k);
+		if (is_float(type)) {
+			double value = is_float(t->type) ? load_float(t, k) :
+							   (double)load_int(t, k);
 
-			((float *)dst)[k] = scale ? value / 255 : value;
-		} else if (!store_int(load_int(t, k), type.bytes, dst, k)) {
+			store_float(scale ? (float)value / 255 : value, type, dst, k);
+		} else if (!store_int(load_int(t, k), type, dst, k)) {
 			snprintf(error, TENSOR_ERROR_BYTES, "%s: element %" PRIu64 " is %" PRId64
 				 ", which does not fit \"%s\"", t->path, k, load_int(t, k),
 				 want->name);
@@ -175,7 +230,19 @@ bool tensor_file_read(struct tensor_file *t, const struct npu_tensor_info *want,
 
 static double element(const struct tensor_file *t, uint64_t k)
 {
-	return t->type.kind == 'f' ? load_float(t, k) : (double)load_int(t, k);
+	return is_float(t->type) ? load_float(t, k) : (double)load_int(t, k);
+}
+
+/* How far @a is beyond the tolerance around @b; 0: within it. */
+static double excess_of(double a, double b, double rtol, double atol)
+{
+	double difference = fabs(a - b);
+
+	if (a == b || (isnan(a) && isnan(b)))
+		return 0;
+	if (!isfinite(a) || !isfinite(b))
+		return INFINITY;
+	return difference <= atol + rtol * fabs(b) ? 0 : difference - rtol * fabs(b);
 }
 
 bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *info,
@@ -195,18 +262,19 @@ bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *in
 		double difference = fabs(a - b);
 		double excess;
 
-		if (a == b || (isnan(a) && isnan(b)))
+		if (is_float(t->type) || is_float(got.type))
+			excess = excess_of(a, b, rtol, atol);
+		else	/* doubles do not hold all of 64 bits */
+			excess = load_int(&got, k) == load_int(t, k) ? 0 : 1 + difference;
+		if (!excess && (a == b || isnan(b)))
 			continue;
 		if (!(difference <= diff->max_abs))
 			diff->max_abs = difference;
 		if (b != 0 && !(difference / fabs(b) <= diff->max_rel))
 			diff->max_rel = difference / fabs(b);
-		if (isfinite(b) && difference <= atol + rtol * fabs(b))
+		if (!excess)
 			continue;
 		/* Nothing is worse than infinity and NaN; of equals the first is named. */
-		excess = difference - rtol * fabs(b);
-		if (!isfinite(excess))
-			excess = INFINITY;
 		if (!diff->wrong++ || excess > worst) {
 			worst = excess;
 			diff->at = k;

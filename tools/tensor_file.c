@@ -45,10 +45,26 @@ struct tensor_type tensor_type_of(enum npu_dtype_public type)
 	switch ((int)type) {
 	case NPU_TYPE_F32: return (struct tensor_type){ 'f', 4 };
 	case NPU_TYPE_I32: return (struct tensor_type){ 'i', 4 };
+	case NPU_TYPE_BF16: return (struct tensor_type){ 'h', 2 };
+	case NPU_TYPE_F16: return (struct tensor_type){ 'f', 2 };
+	case NPU_TYPE_I8: return (struct tensor_type){ 'i', 1 };
+	case NPU_TYPE_U8: return (struct tensor_type){ 'u', 1 };
+	case NPU_TYPE_I16: return (struct tensor_type){ 'i', 2 };
 	case NPU_TYPE_I64: return (struct tensor_type){ 'i', 8 };
 	case NPU_TYPE_BOOL: return (struct tensor_type){ 'b', 1 };
 	default: return (struct tensor_type){ 0, 0 };
 	}
+}
+
+const char *tensor_type_text(struct tensor_type type)
+{
+	static char text[32];
+
+	if (type.kind == 'b' || type.kind == 'h')
+		return type.kind == 'b' ? "bool" : "bfloat16";
+	snprintf(text, sizeof(text), "%s%u", type.kind == 'f' ? "float" :
+		 type.kind == 'i' ? "int" : "uint", 8 * type.bytes);
+	return text;
 }
 
 bool tensor_count(struct tensor_file *t)

@@ -16,7 +16,8 @@
 
 /**
  * struct tensor_type - element type as numpy says it
- * @kind: 'f' float, 'i' signed, 'u' unsigned, 'b' bool; 0: none of these
+ * @kind: 'f' float, 'h' bfloat16 (the high half of a float), 'i' signed,
+ *	'u' unsigned, 'b' bool; 0: none of these
  * @bytes: size of an element
  */
 struct tensor_type {
@@ -52,6 +53,8 @@ struct tensor_file {
 
 /* The file type of a device type; kind 0 if there is none. */
 struct tensor_type tensor_type_of(enum npu_dtype_public type);
+/* "float32" and the like, in a static buffer. */
+const char *tensor_type_text(struct tensor_type type);
 
 /*
  * Look into @path. A plain file is taken to hold what @want says. False and a
@@ -90,7 +93,10 @@ struct tensor_diff {
 	double expected;
 };
 
-/* Compare @data, as @info says, with the file: |got - expected| <= atol + rtol |expected|. */
+/*
+ * Compare @data, as @info says, with the file: |got - expected| <= atol + rtol
+ * |expected|, infinities and NaN as they are; integers and bools exactly.
+ */
 bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *info,
 			 const void *data, double rtol, double atol, struct tensor_diff *diff,
 			 char error[TENSOR_ERROR_BYTES]);

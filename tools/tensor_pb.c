@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ONNX TensorProto, the one message that test data comes in: a reader and a
- * writer of just its fields. Protobuf: each field is a key (number, wire
- * type) and a varint, 4 or 8 bytes, or a length and bytes.
+ * writer of just its fields.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pb.h"
 #include "tensor_file.h"
-
-enum wire {
-	WIRE_VARINT = 0,
-	WIRE_64 = 1,
-	WIRE_BYTES = 2,
-	WIRE_32 = 5,
-};
 
 enum field {
 	FIELD_DIMS = 1,
@@ -29,67 +22,6 @@ enum field {
 	FIELD_UINT64_DATA = 11,
 	FIELD_EXTERNAL_DATA = 13,
 };
-
-/**
- * struct span - bytes that are still to be read
- * @at: next one
- * @left: how many
- */
-struct span {
-	const uint8_t *at;
-	size_t left;
-};
-
-static bool get_varint(struct span *s, uint64_t *value)
-{
-	*value = 0;
-	for (unsigned int shift = 0; shift < 64; shift += 7) {
-		uint8_t byte;
-
-		if (!s->left)
-			return false;
-		byte = *s->at++;
-		s->left--;
-		*value |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80))
-			return true;
-	}
-	return false;
-}
-
-static bool get_bytes(struct span *s, uint64_t size, struct span *bytes)
-{
-	if (size > s->left)
-		return false;
-	*bytes = (struct span){ s->at, (size_t)size };
-	s->at += size;
-	s->left -= (size_t)size;
-	return true;
-}
-
-/* A field; *bytes is its content, for a varint *value. */
-static bool get_field(struct span *s, unsigned int *number, unsigned int *wire, uint64_t *value,
-		      struct span *bytes)
-{
-	uint64_t key;
-
-	if (!get_varint(s, &key) || key >> 3 == 0 || key >> 3 > 1u << 29)
-		return false;
-	*number = (unsigned int)(key >> 3);
-	*wire = key & 7;
-	switch (*wire) {
-	case WIRE_VARINT:
-		return get_varint(s, value);
-	case WIRE_64:
-		return get_bytes(s, 8, bytes);
-	case WIRE_32:
-		return get_bytes(s, 4, bytes);
-	case WIRE_BYTES:
-		return get_varint(s, value) && get_bytes(s, *value, bytes);
-	default:
-		return false;
-	}
-}
 
 static bool add_dim(struct tensor_file *t, uint64_t dim)
 {
@@ -123,24 +55,24 @@ static bool add_value(struct values *v, const void *value, size_t bytes)
 }
 
 /* Integers of any type come as varints; @elem_bytes of each are kept. */
-static bool add_varints(struct values *v, struct span packed, unsigned int elem_bytes)
+static bool add_varints(struct values *v, struct pb_span packed, unsigned int elem_bytes)
 {
 	uint64_t value;
 
 	while (packed.left)
-		if (!get_varint(&packed, &value) || !add_value(v, &value, elem_bytes))
+		if (!pb_varint(&packed, &value) || !add_value(v, &value, elem_bytes))
 			return false;
 	return true;
 }
 
 static bool add_elements(struct values *v, unsigned int number, unsigned int wire, uint64_t value,
-			 struct span bytes, unsigned int elem_bytes)
+			 struct pb_span bytes, unsigned int elem_bytes)
 {
 	if (number == FIELD_FLOAT_DATA || number == FIELD_DOUBLE_DATA)
-		return wire != WIRE_VARINT && add_value(v, bytes.at, bytes.left);
-	if (wire == WIRE_VARINT)
+		return wire != PB_VARINT && add_value(v, bytes.at, bytes.left);
+	if (wire == PB_VARINT)
 		return add_value(v, &value, elem_bytes);
-	return wire == WIRE_BYTES && add_varints(v, bytes, elem_bytes);
+	return wire == PB_BYTES && add_varints(v, bytes, elem_bytes);
 }
 
 /* TensorProto.DataType to our type. */
@@ -150,6 +82,7 @@ static struct tensor_type type_of(uint64_t data_type)
 		[1] = { 'f', 4 }, [2] = { 'u', 1 }, [3] = { 'i', 1 }, [4] = { 'u', 2 },
 		[5] = { 'i', 2 }, [6] = { 'i', 4 }, [7] = { 'i', 8 }, [9] = { 'b', 1 },
 		[10] = { 'f', 2 }, [11] = { 'f', 8 }, [12] = { 'u', 4 }, [13] = { 'u', 8 },
+		[16] = { 'h', 2 },
 	};
 
 	return data_type < sizeof(type) / sizeof(type[0]) ? type[data_type] :
@@ -157,22 +90,22 @@ static struct tensor_type type_of(uint64_t data_type)
 }
 
 /* Dimensions and type, which may come after the elements. */
-static const char *parse_shape(struct tensor_file *t, struct span s)
+static const char *parse_shape(struct tensor_file *t, struct pb_span s)
 {
 	while (s.left) {
 		unsigned int number;
 		unsigned int wire;
 		uint64_t value;
-		struct span bytes = { NULL, 0 };
+		struct pb_span bytes = { NULL, 0 };
 
-		if (!get_field(&s, &number, &wire, &value, &bytes))
+		if (!pb_field(&s, &number, &wire, &value, &bytes))
 			return "not a TensorProto, or cut off";
-		if (number == FIELD_DIMS && wire == WIRE_VARINT && !add_dim(t, value))
+		if (number == FIELD_DIMS && wire == PB_VARINT && !add_dim(t, value))
 			return "too many dimensions";
-		while (number == FIELD_DIMS && wire == WIRE_BYTES && bytes.left)
-			if (!get_varint(&bytes, &value) || !add_dim(t, value))
+		while (number == FIELD_DIMS && wire == PB_BYTES && bytes.left)
+			if (!pb_varint(&bytes, &value) || !add_dim(t, value))
 				return "the shape is not valid";
-		if (number == FIELD_DATA_TYPE && wire == WIRE_VARINT)
+		if (number == FIELD_DATA_TYPE && wire == PB_VARINT)
 			t->type = type_of(value);
 		if (number == FIELD_EXTERNAL_DATA)
 			return "its elements are in another file, which is not supported";
@@ -182,20 +115,20 @@ static const char *parse_shape(struct tensor_file *t, struct span s)
 	return tensor_count(t) ? NULL : "the shape is not valid";
 }
 
-static const char *parse_elements(struct tensor_file *t, struct span s, struct values *v,
-				  struct span *raw)
+static const char *parse_elements(struct tensor_file *t, struct pb_span s, struct values *v,
+				  struct pb_span *raw)
 {
 	while (s.left) {
 		unsigned int number;
 		unsigned int wire;
 		uint64_t value = 0;
-		struct span bytes = { NULL, 0 };
+		struct pb_span bytes = { NULL, 0 };
 
-		if (!get_field(&s, &number, &wire, &value, &bytes))
+		if (!pb_field(&s, &number, &wire, &value, &bytes))
 			return "not a TensorProto, or cut off";
 		switch (number) {
 		case FIELD_RAW_DATA:
-			if (wire == WIRE_BYTES)
+			if (wire == PB_BYTES)
 				*raw = bytes;
 			break;
 		case FIELD_FLOAT_DATA:
@@ -214,8 +147,8 @@ static const char *parse_elements(struct tensor_file *t, struct span s, struct v
 bool tensor_pb_parse(struct tensor_file *t, const uint8_t *bytes, size_t size,
 		     char error[TENSOR_ERROR_BYTES])
 {
-	struct span all = { bytes, size };
-	struct span raw = { NULL, 0 };
+	struct pb_span all = { bytes, size };
+	struct pb_span raw = { NULL, 0 };
 	struct values v = { .bytes = NULL };
 	const char *why = parse_shape(t, all);
 
@@ -250,7 +183,7 @@ static size_t put_varint(uint8_t *at, uint64_t value)
 	return used;
 }
 
-static size_t put_key(uint8_t *at, enum field number, enum wire wire)
+static size_t put_key(uint8_t *at, enum field number, enum pb_wire wire)
 {
 	return put_varint(at, (uint64_t)number << 3 | wire);
 }
@@ -265,22 +198,22 @@ void *tensor_pb_head(const struct npu_tensor_info *info, size_t *size)
 	if (!head)
 		return NULL;
 	for (unsigned int i = 0; i < info->rank; i++) {
-		used += put_key(head + used, FIELD_DIMS, WIRE_VARINT);
+		used += put_key(head + used, FIELD_DIMS, PB_VARINT);
 		used += put_varint(head + used, (uint64_t)info->dim[i]);
 	}
-	for (unsigned int data_type = 1; data_type < 14; data_type++) {
+	for (unsigned int data_type = 1; data_type < 17; data_type++) {
 		struct tensor_type candidate = type_of(data_type);
 
 		if (candidate.kind != type.kind || candidate.bytes != type.bytes)
 			continue;
-		used += put_key(head + used, FIELD_DATA_TYPE, WIRE_VARINT);
+		used += put_key(head + used, FIELD_DATA_TYPE, PB_VARINT);
 		used += put_varint(head + used, data_type);
 	}
-	used += put_key(head + used, FIELD_NAME, WIRE_BYTES);
+	used += put_key(head + used, FIELD_NAME, PB_BYTES);
 	used += put_varint(head + used, name_bytes);
 	memcpy(head + used, info->name, name_bytes);
 	used += name_bytes;
-	used += put_key(head + used, FIELD_RAW_DATA, WIRE_BYTES);
+	used += put_key(head + used, FIELD_RAW_DATA, PB_BYTES);
 	used += put_varint(head + used, info->bytes);
 	*size = used;
 	return head;

@@ -31,6 +31,7 @@ struct tool_command {
 
 int cmd_info(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_suite(int argc, char **argv);
 int cmd_dis(int argc, char **argv);
 
 /* Print "npu: ..." on stderr; returns TOOL_FAILED. */

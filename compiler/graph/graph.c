@@ -398,7 +398,7 @@ int nc_attr_set_string(struct npu_graph *g, struct nc_node *n, const char *name,
 int nc_in_ints(struct npu_graph *g, const struct nc_node *n, uint32_t i,
 	       int64_t *value, uint32_t max)
 {
-	const struct nc_tensor *t = nc_in(g, n, i);
+	struct nc_tensor *t = nc_in(g, n, i);
 	char text[NC_SHAPE_TEXT];
 
 	if (!t)
@@ -410,7 +410,7 @@ int nc_in_ints(struct npu_graph *g, const struct nc_node *n, uint32_t i,
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "input %u is %s; it must be a list of at most %u values",
 				     i, nc_shape_text(t, text), max);
-	if (!t->data)
+	if (!nc_known(g, t))
 		return nc_node_error(&g->diag, n, -ENOTSUP,
 				     "input %u (\"%s\") depends on the data of a run; it must be known while compiling",
 				     i, t->name);

@@ -167,6 +167,8 @@ struct nc_output {
  * @folded_elems: elements of all constants that were computed
  * @input: tensors bound by the caller, in order
  * @output: results, in order; a tensor may be there more than once
+ * @given: what the caller said about inputs before there were any
+ * @givens: how many
  */
 struct npu_graph {
 	struct nc_arena *arena;
@@ -183,6 +185,8 @@ struct npu_graph {
 	uint32_t inputs, input_room;
 	struct nc_output *output;
 	uint32_t outputs, output_room;
+	const struct npu_graph_given *given;
+	unsigned int givens;
 };
 
 /* graph.c */
@@ -254,6 +258,19 @@ int nc_in_ints(struct npu_graph *g, const struct nc_node *n, uint32_t i,
 	       int64_t *value, uint32_t max);
 /* An axis in [-rank, rank) as 0 .. rank-1; -EINVAL with a message. */
 int nc_axis(struct npu_graph *g, const struct nc_node *n, int64_t axis, unsigned int rank);
+
+/* known.c */
+
+/* Copy what the caller knows about inputs that are still to come. */
+int nc_graph_give(struct npu_graph *g, const struct npu_graph_given *given, unsigned int count);
+/* NULL: nothing was said about input @name. */
+const struct npu_graph_given *nc_given(const struct npu_graph *g, const char *name);
+/*
+ * Whether the elements of @t are known while compiling. Inputs that were given
+ * with their values become constants here if that helps: so ask only for what
+ * must be known.
+ */
+bool nc_known(struct npu_graph *g, struct nc_tensor *t);
 
 /* Text form for dumps. */
 int nc_graph_print(const struct npu_graph *g, FILE *out);

@@ -129,10 +129,11 @@ int nc_infer_clip(struct npu_graph *g, struct nc_node *n)
 
 int nc_infer_dropout(struct npu_graph *g, struct nc_node *n)
 {
-	const struct nc_tensor *x = nc_in(g, n, 0), *training = nc_in(g, n, 2);
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	struct nc_tensor *training = nc_in(g, n, 2);
 
 	if (training && (training->dtype != NPU_GRAPH_BOOL || training->elems != 1 ||
-			 !training->data))
+			 !nc_known(g, training)))
 		return nc_node_error(&g->diag, n, -ENOTSUP,
 				     "training_mode must be a constant scalar");
 	if (training && *(const uint8_t *)training->data)
@@ -210,9 +211,9 @@ int nc_infer_size(struct npu_graph *g, struct nc_node *n)
 /* A scalar constant as double. */
 static int scalar(struct npu_graph *g, const struct nc_node *n, uint32_t i, double *value)
 {
-	const struct nc_tensor *t = nc_in(g, n, i);
+	struct nc_tensor *t = nc_in(g, n, i);
 
-	if (t->elems != 1 || !t->data || t->dtype == NPU_GRAPH_BOOL)
+	if (t->elems != 1 || t->dtype == NPU_GRAPH_BOOL || !nc_known(g, t))
 		return nc_node_error(&g->diag, n, -ENOTSUP,
 				     "input %u (\"%s\") must be a scalar that is known while compiling",
 				     i, t->name);

@@ -57,6 +57,13 @@ static void put_error(char *error, size_t error_bytes, const char *path, const c
 struct npu_graph *npu_graph_read_onnx(const char *path, const char *bind,
 				      char *error, size_t error_bytes)
 {
+	return npu_graph_read_onnx_given(path, bind, NULL, 0, error, error_bytes);
+}
+
+struct npu_graph *npu_graph_read_onnx_given(const char *path, const char *bind,
+					    const struct npu_graph_given *given,
+					    unsigned int count, char *error, size_t error_bytes)
+{
 	const char *base = strrchr(path, '/');
 	struct npu_graph *g = npu_graph_create(base ? base + 1 : path);
 	uint8_t *data = NULL;
@@ -67,7 +74,9 @@ struct npu_graph *npu_graph_read_onnx(const char *path, const char *bind,
 		put_error(error, error_bytes, path, "out of memory");
 		return NULL;
 	}
-	ret = read_whole(path, &g->diag, &data, &bytes);
+	ret = nc_graph_give(g, given, count);
+	if (!ret)
+		ret = read_whole(path, &g->diag, &data, &bytes);
 	if (!ret)
 		ret = nc_onnx_import(g, data, bytes, bind);
 	free(data);

@@ -290,14 +290,23 @@ static int check_bind(struct import *im)
 	return 0;
 }
 
+/* @given: the dimension of what the caller has for this input, or -1. */
 static int import_dim(struct import *im, const char *name, size_t i,
-		      const Onnx__TensorShapeProto__Dimension *d, int64_t *dim)
+		      const Onnx__TensorShapeProto__Dimension *d, int64_t given, int64_t *dim)
 {
 	const char *param = "";
 
 	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
 	    d->dim_value >= 0) {
 		*dim = d->dim_value;
+		if (given >= 0 && given != *dim)
+			return refuse(im, -EINVAL,
+				      "input \"%s\": dimension %zu is %" PRId64 ", but %" PRId64 " in what is given for it",
+				      name, i, *dim, given);
+		return 0;
+	}
+	if (given >= 0) {
+		*dim = given;
 		return 0;
 	}
 	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
@@ -313,10 +322,40 @@ static int import_dim(struct import *im, const char *name, size_t i,
 		      name, i, param, param);
 }
 
+/* Rank and dimensions of input @name. */
+static int import_shape(struct import *im, const char *name, const Onnx__TensorShapeProto *shape,
+			unsigned int *rank, int64_t *dim)
+{
+	const struct npu_graph_given *given = nc_given(im->g, name);
+
+	if (!shape && given) {
+		*rank = given->rank;
+		memcpy(dim, given->dim, given->rank * sizeof(*dim));
+		return 0;
+	}
+	if (!shape || shape->n_dim > NPU_GRAPH_RANK_MAX)
+		return refuse(im, -ENOTSUP, "input \"%s\" has no shape, or more than %d dimensions",
+			      name, NPU_GRAPH_RANK_MAX);
+	if (given && given->rank != shape->n_dim)
+		return refuse(im, -EINVAL,
+			      "input \"%s\" has %zu dimensions, but %u in what is given for it",
+			      name, shape->n_dim, given->rank);
+	*rank = (unsigned int)shape->n_dim;
+	for (size_t i = 0; i < shape->n_dim; i++) {
+		int ret = import_dim(im, name, i, shape->dim[i], given ? given->dim[i] : -1,
+				     &dim[i]);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 static int import_input(struct import *im, const Onnx__ValueInfoProto *v)
 {
 	const Onnx__TypeProto__Tensor *type = NULL;
 	int64_t dim[NPU_GRAPH_RANK_MAX], tensor;
+	unsigned int rank = 0;
 	int dtype, ret;
 
 	if (v->type && v->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
@@ -328,19 +367,13 @@ static int import_input(struct import *im, const Onnx__ValueInfoProto *v)
 		return refuse(im, -ENOTSUP,
 			      "input \"%s\": element type %s is not supported; FLOAT, INT32, INT64 and BOOL are",
 			      v->name, type_name(type->elem_type));
-	if (!type->shape || type->shape->n_dim > NPU_GRAPH_RANK_MAX)
-		return refuse(im, -ENOTSUP, "input \"%s\" has no shape, or more than %d dimensions",
-			      v->name, NPU_GRAPH_RANK_MAX);
-	for (size_t i = 0; i < type->shape->n_dim; i++) {
-		ret = import_dim(im, v->name, i, type->shape->dim[i], &dim[i]);
-		if (ret)
-			return ret;
-	}
+	ret = import_shape(im, v->name, type->shape, &rank, dim);
+	if (ret)
+		return ret;
 	tensor = nc_graph_tensor(im->g, v->name);
 	ret = define(im, v->name, tensor);
 	ret = ret ? ret : nc_tensor_shape(im->g, NULL, (uint32_t)tensor,
-					  (enum npu_graph_dtype)dtype,
-					  (unsigned int)type->shape->n_dim, dim);
+					  (enum npu_graph_dtype)dtype, rank, dim);
 	return ret ? ret : nc_graph_add_input(im->g, (uint32_t)tensor);
 }
 

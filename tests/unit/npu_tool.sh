@@ -47,7 +47,7 @@ printf '\0\0\0\0\0\0\200\77\0\0\0\100\0\0\100\100\0\0\200\100\0\0\240\100\0\0\30
 ok 'make programs' eval '"$prog_tool" make p.npu 8 && "$prog_tool" fault f.npu'
 
 ok 'help' says 0 'usage: npu' --help
-for command in info run dis; do
+for command in info run suite dis; do
 	ok "$command --help" says 0 "usage: npu $command" $command --help
 	ok "$command with an unknown option" says 2 'no option --nonsense' $command --nonsense
 done
@@ -97,6 +97,56 @@ ok 'make an ONNX model' "$prog_tool" onnx m.onnx
 ok 'run an ONNX model' says_run 0 'max error 0, relative 0: ok' m.onnx --check relu
 ok 'run a damaged ONNX model' eval 'head -c 60 m.onnx >d.onnx && says_run 1 d.onnx d.onnx'
 ok 'run with a bad binding' says_run 1 'dimension "N"' m.onnx --bind N=x
+
+# A suite: relu of what is not negative is right, expected -1 of it is wrong.
+mkdir -p s/node/test_good/test_data_set_0 s/node/test_bad/test_data_set_0
+"$npu" run m.onnx --device "$device" --input relu/input_0.bin --output good.pb >log
+for name in good bad; do cp good.pb s/node/test_$name/test_data_set_0/input_0.pb; done
+cp good.pb s/node/test_good/test_data_set_0/output_0.pb
+cp m.onnx s/node/test_good/model.onnx
+cp m.onnx s/node/test_bad/model.onnx
+head -c 32 /dev/zero >zero.bin
+"$npu" run m.onnx --device "$device" --input zero.bin --output s/node/test_bad/test_data_set_0/output_0.pb >log
+
+suite() {
+	suite_status=$1 suite_pattern=$2
+	shift 2
+	says "$suite_status" "$suite_pattern" suite --device "$device" "$@"
+}
+verdict() { "$npu" suite --device "$device" "$@" >out 2>err; }
+ok 'suite' suite 0 '^pass  *node/test_good$' s --filter test_good
+ok 'suite counts' suite 0 '1 passed, 0 failed, 0 unsupported, 0 excluded' s --filter test_good
+ok 'suite has counters' suite 0 '1 jobs, [1-9][0-9]* descriptors' s --filter test_good
+ok 'suite fails' eval '! verdict s && grep -qx "FAIL  *node/test_bad: set 0: .*\[1, 3\] is 7, expected 0; 7 of 8 elements differ" out'
+ok 'suite by TAP' eval '! verdict s --tap && grep -q "^not ok 1 node/test_bad" out && grep -qx "ok 2 node/test_good" out && grep -qx 1..3 out'
+ok 'suite in brief' eval '! verdict s --brief && ! grep -q test_good out && grep -q test_bad out'
+echo 'test_bad random # by nature' >list
+ok 'suite with an exclusion' suite 0 '^excluded  *node/test_bad: random' s --exclude list
+ok 'suite counts exclusions' suite 0 '1 excluded (random 1)' s --exclude list
+echo 'test_good random' >>list
+ok 'suite with an exclusion that passes' eval '! verdict s --exclude list && grep -q "^STALE  *node/test_good" out'
+printf 'test_bad random\ntest_none random\n' >list
+ok 'suite with an exclusion of nothing' eval '! verdict s --exclude list && grep -q "names test_none, which is no test" err'
+ok 'suite with a filtered exclusion of nothing' suite 0 'pass' s --exclude list --filter 'test_good'
+ok 'suite with a wrong result that is called unsupported' eval 'echo "test_bad later" >known; ! verdict s --unsupported known && grep -q "^FAIL  *node/test_bad" out'
+ok 'suite writes a table' eval '! verdict s --table t.md --csv t.csv && grep -q "| Relu 1/2 |" t.md'
+ok 'suite writes CSV' eval 'grep -q "^node,test_good,Relu,pass,,1," t.csv && grep -q "^node,test_bad,Relu,fail,,0,.*expected 0" t.csv'
+mkdir -p u/test_op/test_data_set_0
+sed 's/Relu/Rely/' m.onnx >u/test_op/model.onnx
+cp good.pb u/test_op/test_data_set_0/input_0.pb
+cp good.pb u/test_op/test_data_set_0/output_0.pb
+ok 'suite with an unsupported operator' suite 0 '^unsupported  *u/test_op: .*Rely' u
+ok 'suite with an expected one' eval 'echo "test_op operator" >known; suite 0 "1 unsupported" u --unsupported known'
+ok 'suite with an unexpected one' eval ': >known; ! verdict u --unsupported known'
+ok 'suite with a model that is cut off' eval 'head -c 60 m.onnx >u/test_op/model.onnx; ! verdict u && grep -q "^FAIL.*not an ONNX model" out'
+ok 'suite without an input' eval 'cp m.onnx u/test_op/model.onnx; rm u/test_op/*/input_0.pb; ! verdict u && grep -q "FAIL.*no tensor for" out'
+ok 'suite without data' eval 'rm -r u/test_op/test_data_set_0; ! verdict u && grep -q "FAIL.*no test_data_set_0" out'
+ok 'suite without a directory' says 2 'a directory with tests' suite
+ok 'suite of a missing directory' suite 1 'No such file' missing
+ok 'suite of nothing' suite 1 'no test called' good
+ok 'suite with a bad list' eval 'echo only >list; suite 1 "list:1: wants" s --exclude list'
+ok 'suite with a list twice' eval 'printf "a b\na c\n" >list; suite 1 "names a twice" s --exclude list'
+ok 'suite without a list' suite 1 'No such file' s --exclude missing
 
 ok 'no model' says 2 'one model' run --device "$device"
 ok 'missing model' says_run 1 'none.npu: No such file' none.npu

@@ -78,23 +78,30 @@ static bool read_as(const char *path, const struct npu_tensor_info *info, bool s
 static void test_round_trip(void **state)
 {
 	static const enum npu_dtype_public types[] = {
-		NPU_TYPE_F32, NPU_TYPE_I32, NPU_TYPE_I64, NPU_TYPE_BOOL,
+		NPU_TYPE_F32, NPU_TYPE_I32, NPU_TYPE_I64, NPU_TYPE_BOOL, NPU_TYPE_I8,
+		NPU_TYPE_U8, NPU_TYPE_I16, NPU_TYPE_BF16, NPU_TYPE_F16,
 	};
+	static const size_t count = sizeof(types) / sizeof(types[0]);
 	static const char *const names[] = { "t.npy", "t.pb", "t.bin" };
 	static const int64_t dims[][3] = { { 2, 3, 4 }, { 1, 1, 300 }, { 7, 1, 1 } };
 	char error[TENSOR_ERROR_BYTES];
 	char path[128];
 
 	(void)state;
-	for (size_t i = 0; i < 4 * 3 * 3; i++) {
-		struct npu_tensor_info info = make_info(types[i % 4], (unsigned int)(i / 4 % 3) + 1,
-							dims[i / 12]);
+	for (size_t i = 0; i < count * 3 * 3; i++) {
+		enum npu_dtype_public type = types[i % count];
+		struct npu_tensor_info info = make_info(type, (unsigned int)(i / count % 3) + 1,
+							dims[i / (3 * count)]);
 		uint8_t data[4096];
 		uint8_t back[4096];
 
 		for (size_t k = 0; k < info.bytes; k++)
-			data[k] = types[i % 4] == NPU_TYPE_BOOL ? k % 2 : (uint8_t)(k * 37 + i);
-		for (size_t n = 0; n < 3; n++) {
+			data[k] = type == NPU_TYPE_BOOL ? k % 2 : (uint8_t)(k * 37 + i);
+		/* NaN is not kept bit by bit; numpy has no name for bfloat16. */
+		for (size_t k = 1; (type == NPU_TYPE_F16 || type == NPU_TYPE_BF16) && k < info.bytes;
+		     k += 2)
+			data[k] &= 0xb8;
+		for (size_t n = type == NPU_TYPE_BF16; n < 3; n++) {
 			snprintf(path, sizeof(path), "%s/%s", dir, names[n]);
 			assert_true(tensor_file_write(path, &info, data, error));
 			memset(back, 0xee, sizeof(back));
@@ -314,6 +321,46 @@ static void test_values_that_do_not_fit(void **state)
 	assert_non_null(strstr(error, "integers"));
 }
 
+/* Halves and other types to what a device takes, with its rounding. */
+static void test_conversions(void **state)
+{
+	static const int64_t dim[] = { 8 };
+	static const float in[8] = { 1, -2.0009766f, 65519, 65520, 5.9604645e-8f, 2.9e-8f,
+				     6.1035156e-5f, 1.00146484375f };
+	static const uint16_t half[8] = { 0x3c00, 0xc000, 0x7bff, 0x7c00, 1, 0, 0x400, 0x3c02 };
+	static const uint16_t brain[8] = { 0x3f80, 0xc000, 0x4780, 0x4780, 0x3380, 0x32f9, 0x3880,
+					   0x3f80 };
+	struct npu_tensor_info f32 = make_info(NPU_TYPE_F32, 1, dim);
+	struct npu_tensor_info f16 = make_info(NPU_TYPE_F16, 1, dim);
+	struct npu_tensor_info bf16 = make_info(NPU_TYPE_BF16, 1, dim);
+	struct npu_tensor_info i16 = make_info(NPU_TYPE_I16, 1, dim);
+	struct npu_tensor_info u8 = make_info(NPU_TYPE_U8, 1, dim);
+	const int16_t words[8] = { 0, 255, 1, 2, 3, 4, 5, 256 };
+	char error[TENSOR_ERROR_BYTES];
+	uint16_t out[8];
+	uint8_t bytes[8];
+	float back[8];
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/h.npy", dir);
+	assert_true(tensor_file_write(path, &f32, in, error));
+	assert_true(read_as(path, &f16, false, out, error));
+	assert_memory_equal(out, half, sizeof(half));
+	assert_true(read_as(path, &bf16, false, out, error));
+	assert_memory_equal(out, brain, sizeof(brain));
+	assert_true(tensor_file_write(path, &f16, half, error));
+	assert_true(read_as(path, &f32, false, back, error));
+	assert_true(back[2] == 65504 && isinf(back[3]) && back[4] == in[4] && back[6] == in[6]);
+	snprintf(path, sizeof(path), "%s/h.pb", dir);
+	assert_true(tensor_file_write(path, &bf16, brain, error));
+	assert_true(read_as(path, &f32, false, back, error));
+	assert_true(back[0] == 1 && back[2] == 65536);
+	assert_true(tensor_file_write(path, &i16, words, error));
+	assert_false(read_as(path, &u8, false, bytes, error));
+	assert_non_null(strstr(error, "element 7 is 256"));
+}
+
 static bool compare(const char *path, const struct npu_tensor_info *info, const float *data,
 		    struct tensor_diff *diff)
 {
@@ -358,6 +405,35 @@ static void test_compare(void **state)
 	got[3] = NAN;
 	assert_false(compare(path, &info, got, &diff));
 	assert_true(diff.wrong == 1 && diff.at == 3);
+	/* The worst one, not the first one. */
+	memcpy(got, expected, sizeof(got));
+	got[0] = 2e-5f;
+	got[1] = 200;
+	assert_false(compare(path, &info, got, &diff));
+	assert_true(diff.wrong == 2 && diff.at == 1 && diff.got == 200 && diff.expected == 100);
+}
+
+/* No tolerance for integers, however large. */
+static void test_compare_integers(void **state)
+{
+	static const int64_t dim[] = { 2 };
+	struct npu_tensor_info info = make_info(NPU_TYPE_I64, 1, dim);
+	int64_t data[2] = { 5, (1ll << 62) + 1 };
+	char error[TENSOR_ERROR_BYTES];
+	struct tensor_diff diff;
+	struct tensor_file t;
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/i.npy", dir);
+	assert_true(tensor_file_write(path, &info, data, error));
+	assert_true(tensor_file_open(&t, path, &info, error));
+	assert_true(tensor_file_compare(&t, &info, data, 1, 1, &diff, error));
+	assert_true(!diff.wrong);
+	data[1]--;
+	assert_true(tensor_file_compare(&t, &info, data, 1, 1, &diff, error));
+	assert_true(diff.wrong == 1 && diff.at == 1);
+	tensor_file_close(&t);
 }
 
 static int make_dir(void **state)
@@ -385,7 +461,9 @@ int main(void)
 		cmocka_unit_test(test_pb),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_values_that_do_not_fit),
+		cmocka_unit_test(test_conversions),
 		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_compare_integers),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
