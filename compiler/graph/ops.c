@@ -153,6 +153,28 @@ ATTRS(lstm) = {
 	END
 };
 
+ATTRS(gru) = {
+	LIST("activation_alpha", FLOATS),
+	LIST("activation_beta", FLOATS),
+	LIST("activations", STRINGS),
+	FLOAT("clip", 0.0f),
+	STRING("direction", "forward"),
+	INT("hidden_size", 0),
+	INT("layout", 0),
+	INT("linear_before_reset", 0),
+	END
+};
+ATTRS(rnn) = {
+	LIST("activation_alpha", FLOATS),
+	LIST("activation_beta", FLOATS),
+	LIST("activations", STRINGS),
+	FLOAT("clip", 0.0f),
+	STRING("direction", "forward"),
+	INT("hidden_size", 0),
+	INT("layout", 0),
+	END
+};
+
 ATTRS(dropout) = { FLOAT("ratio", 0.5f), INT("seed", 0), END };
 ATTRS(reshape) = { INT("allowzero", 0), END };
 ATTRS(squeeze) = { LIST("axes", INTS), END };

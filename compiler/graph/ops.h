@@ -48,9 +48,9 @@ INFER(conv);
 INFER(conv_transpose);
 INFER(gemm);
 INFER(global_pool);
-INFER(lstm);
 INFER(matmul);
 INFER(pool);
+INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
 /* shape_norm.c: normalisations */
@@ -76,6 +76,8 @@ EXPAND(lp_norm);
 EXPAND(lrn);
 EXPAND(mean_variance);
 EXPAND(rms_norm);
+/* expand_rnn.c */
+EXPAND(rnn);
 #undef EXPAND
 
 /* fold.c, fold_move.c */

@@ -12,24 +12,14 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "legal.h"
+#include "graph/activation.h"
 #include "graph/ops.h"
 
 /* In the order of ONNX's weights. */
 enum gate { GATE_I, GATE_O, GATE_F, GATE_C, GATES };
 enum func { FUNC_F, FUNC_G, FUNC_H, FUNCS };
-
-/**
- * struct act - an activation as a node of its own operator
- * @n: what its emitter sees
- * @attr: alpha, beta
- */
-struct act {
-	struct nc_node n;
-	struct nc_attr attr[2];
-};
 
 /**
  * struct state - the cell's state between two steps, [1, 1, batch, hidden]
@@ -60,7 +50,7 @@ struct lstm {
 	bool has_y, has_h, has_c;
 	struct nc_view x, w, r, b, len, h0, c0, p;
 	struct nc_view y, y_h, y_c;
-	struct act act[2][FUNCS];
+	struct nc_activation act[2 * FUNCS];
 	int64_t dir;
 	struct nc_view proj;
 	struct nc_view h[2], c[2];
@@ -68,70 +58,6 @@ struct lstm {
 	struct nc_view pre[GATES];
 	struct nc_view new_h, new_c;
 };
-
-static bool activation_known(enum nc_opcode code)
-{
-	switch (code) {
-	case NC_OP_Relu: case NC_OP_Tanh: case NC_OP_Sigmoid: case NC_OP_Affine:
-	case NC_OP_LeakyRelu: case NC_OP_ThresholdedRelu: case NC_OP_ScaledTanh:
-	case NC_OP_HardSigmoid: case NC_OP_Elu: case NC_OP_Softsign: case NC_OP_Softplus:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static const struct nc_op *activation_find(const char *name)
-{
-	for (int i = 0; i < NC_OPS; i++) {
-		const struct nc_op *op = nc_op_get((enum nc_opcode)i);
-
-		if (activation_known(op->code) && !strcasecmp(op->name, name))
-			return op;
-	}
-	return NULL;
-}
-
-/* The next of the list's values, if the activation has such a parameter. */
-static void take_parameter(struct act *a, const char *name, const struct nc_attr *list,
-			   uint32_t *used)
-{
-	const struct nc_attr *spec;
-
-	for (spec = a->n.op->attr; spec->name; spec++)
-		if (!strcmp(spec->name, name))
-			break;
-	if (!spec->name || *used >= list->count)
-		return;
-	a->attr[a->n.attrs++] = (struct nc_attr){
-		.name = name, .type = NC_ATTR_FLOAT, .f = list->floats[(*used)++],
-	};
-}
-
-static int get_activations(struct lstm *s)
-{
-	static const char *const standard[FUNCS] = { "Sigmoid", "Tanh", "Tanh" };
-	const struct nc_attr *names = nc_attr(s->n, "activations");
-	uint32_t alphas = 0, betas = 0, count = (uint32_t)s->dirs * FUNCS;
-
-	if (names->count && names->count != count)
-		return nc_node_error(s->l->diag, s->n, -EINVAL,
-				     "has %u activations; it needs %u", names->count, count);
-	for (uint32_t i = 0; i < count; i++) {
-		const char *name = names->count ? names->strings[i] : standard[i % FUNCS];
-		struct act *a = &s->act[i / FUNCS][i % FUNCS];
-
-		a->n = (struct nc_node){ .op = activation_find(name), .name = s->n->name,
-					 .number = s->n->number, .ins = 1, .outs = 1,
-					 .attr = a->attr };
-		if (!a->n.op)
-			return nc_node_error(s->l->diag, s->n, -ENOTSUP,
-					     "activation \"%s\" is unknown", name);
-		take_parameter(a, "alpha", nc_attr(s->n, "activation_alpha"), &alphas);
-		take_parameter(a, "beta", nc_attr(s->n, "activation_beta"), &betas);
-	}
-	return 0;
-}
 
 static int optional_input(struct lstm *s, uint32_t i, bool *has, struct nc_view *v)
 {
@@ -310,7 +236,7 @@ static int project(struct lstm *s)
 /* An activation over a value, clipped first where asked for. */
 static int activate(struct lstm *s, struct nc_map *m, enum func func, int x)
 {
-	const struct act *a = &s->act[s->dir][func];
+	const struct nc_activation *a = &s->act[s->dir * FUNCS + func];
 
 	if (s->clip > 0) {
 		x = nc_map_op(m, NPU_UOP_FMAX, x, nc_map_float(m, -s->clip), 0);
@@ -632,6 +558,7 @@ static int run_direction(struct lstm *s)
 
 int nc_lower_lstm(struct nc_legal *l, const struct nc_node *n)
 {
+	static const char *const standard[FUNCS] = { "Sigmoid", "Tanh", "Tanh" };
 	struct lstm s = {
 		.l = l, .n = n,
 		.clip = nc_attr(n, "clip")->f,
@@ -639,7 +566,8 @@ int nc_lower_lstm(struct nc_legal *l, const struct nc_node *n)
 	};
 	int ret = get_inputs(&s);
 
-	ret = ret ? ret : get_activations(&s);
+	ret = ret ? ret : nc_activations_get(l->diag, n, (unsigned int)s.dirs, FUNCS, standard,
+					     s.act);
 	ret = ret ? ret : get_outputs(&s);
 	for (s.dir = 0; !ret && s.dir < s.dirs; s.dir++)
 		ret = run_direction(&s);

@@ -380,4 +380,27 @@ int ref_lstm(const struct ref_lstm *attr, const struct ref_lstm_inputs *in,
 	     struct ref_tensor *y, struct ref_tensor *y_h,
 	     struct ref_tensor *y_c);
 
+#define REF_RNN_HIDDEN_MAX	16
+
+/* RNN, or GRU; activations are sigmoid and tanh, or relu instead of tanh. */
+struct ref_rnn {
+	bool gru;
+	bool linear_before_reset;
+	bool reverse;	/* with one direction; two are forward and reverse */
+	bool relu;
+	float clip;	/* 0: none */
+};
+
+/* Shapes as in struct ref_lstm_inputs with 1 or 3 gates (z, r, h). */
+struct ref_rnn_inputs {
+	const struct ref_tensor *x, *w, *r;
+	const struct ref_tensor *b;		/* or NULL */
+	const int32_t *sequence_lens;		/* or NULL */
+	const struct ref_tensor *initial_h;	/* or NULL */
+};
+
+/* At most REF_RNN_HIDDEN_MAX units; layout 0. */
+int ref_rnn(const struct ref_rnn *attr, const struct ref_rnn_inputs *in,
+	    struct ref_tensor *y, struct ref_tensor *y_h);
+
 #endif
