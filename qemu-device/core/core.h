@@ -305,6 +305,12 @@ int npu_dma_store(struct npu_core *core, const struct npu_desc_dma *d);
 int npu_dma_probe(struct npu_core *core, const struct npu_desc_dma *d);
 int npu_dma_fill(struct npu_core *core, const struct npu_desc_fill *d);
 
+/* ---- dma_cast.c ---- */
+
+/* Elements from one type to another, steps in bytes; false at one that does not fit. */
+bool npu_cast_row(unsigned int to, uint8_t *dst, int64_t dst_step, unsigned int from,
+		  const uint8_t *src, int64_t src_step, uint64_t count);
+
 /* ---- cp.c ---- */
 
 enum npu_cp_result {

@@ -26,7 +26,9 @@ struct dma_dim {
  * struct plan - a transfer in normal form
  * @core: device
  * @store: SPM to memory
- * @elem_bytes: size of an element
+ * @elem_bytes: size of an element in memory
+ * @mem_type: its type there
+ * @spm_type: and in SPM
  * @rank: dimensions used; their counts are 2 or more
  * @dim: outermost first
  * @inner: the dimensions from here on are contiguous in memory
@@ -44,6 +46,8 @@ struct plan {
 	struct npu_core *core;
 	bool store;
 	uint32_t elem_bytes;
+	uint8_t mem_type;
+	uint8_t spm_type;
 	unsigned int rank;
 	struct dma_dim dim[DMA_DIMS];
 	unsigned int inner;
@@ -69,7 +73,7 @@ static void plan_strip(struct plan *p, const uint32_t *dim, const int32_t *mem_s
 		p->dim[p->rank++] = (struct dma_dim){
 			.count = dim[i],
 			.mem = mem_stride[i],
-			.spm = (int64_t)spm_stride[i] * p->elem_bytes,
+			.spm = (int64_t)spm_stride[i] * npu_dtype_bytes(p->spm_type),
 		};
 	}
 }
@@ -125,7 +129,7 @@ static void plan_runs(struct plan *p)
 {
 	p->inner = p->rank;
 	p->run_bytes = p->elem_bytes;
-	p->straight = true;
+	p->straight = p->mem_type == p->spm_type;
 	while (p->inner && p->dim[p->inner - 1].mem > 0 &&
 	       (uint64_t)p->dim[p->inner - 1].mem == p->run_bytes) {
 		const struct dma_dim *d = &p->dim[--p->inner];
@@ -160,7 +164,9 @@ static void plan_make(struct plan *p, struct npu_core *core, const struct npu_de
 	*p = (struct plan){
 		.core = core,
 		.store = store,
-		.elem_bytes = npu_dtype_bytes(d->spm.dtype),
+		.elem_bytes = npu_dtype_bytes(d->mem.dtype),
+		.mem_type = d->mem.dtype,
+		.spm_type = d->spm.dtype,
 		.mem = regs[d->mem.reg] + (uint64_t)d->mem.offset_bytes,
 		.spm = spm_offset,
 	};
@@ -245,30 +251,53 @@ static void walk_next(const struct plan *p, struct spm_walk *w)
 	}
 }
 
-/* Between the staging buffer and scattered elements of SPM. */
-static void stage(const struct plan *p, struct spm_walk *w, uint8_t *buf, uint64_t bytes)
+/* @count elements between the staging buffer and SPM. */
+static int stage_row(const struct plan *p, uint8_t *buf, uint8_t *at, int64_t step,
+		     uint64_t count)
 {
-	const struct dma_dim *last = &p->dim[p->rank - 1];
+	bool fits;
 
-	while (bytes) {
-		uint64_t row = (last->count - w->index[p->rank - 1]);
-		uint8_t *at = w->at;
-
-		if (row > bytes / p->elem_bytes)
-			row = bytes / p->elem_bytes;
-		for (uint64_t i = 0; i < row; i++) {
+	if (p->mem_type == p->spm_type) {
+		for (uint64_t i = 0; i < count; i++, at += step, buf += p->elem_bytes) {
 			if (p->store)
 				copy_elem(buf, at, p->elem_bytes);
 			else
 				copy_elem(at, buf, p->elem_bytes);
-			buf += p->elem_bytes;
-			at += last->spm;
 		}
+		return 0;
+	}
+	if (p->store)
+		fits = npu_cast_row(p->mem_type, buf, p->elem_bytes, p->spm_type, at, step, count);
+	else
+		fits = npu_cast_row(p->spm_type, at, step, p->mem_type, buf, p->elem_bytes, count);
+	return fits ? 0 : npu_job_fault(p->core, NPU_FAULT_CAST, 0, p->store);
+}
+
+/* Between the staging buffer and scattered elements of SPM. */
+static int stage(const struct plan *p, struct spm_walk *w, uint8_t *buf, uint64_t bytes)
+{
+	static const struct dma_dim one = { .count = 1 };
+	const struct dma_dim *last = p->rank > p->inner ? &p->dim[p->rank - 1] : &one;
+
+	while (bytes) {
+		uint64_t done = p->rank > p->inner ? w->index[p->rank - 1] : 0;
+		uint64_t row = last->count - done;
+		int ret;
+
+		if (row > bytes / p->elem_bytes)
+			row = bytes / p->elem_bytes;
+		ret = stage_row(p, buf, w->at, last->spm, row);
+		if (ret)
+			return ret;
+		buf += row * p->elem_bytes;
 		bytes -= row * p->elem_bytes;
+		if (p->rank == p->inner)
+			return 0;
 		w->index[p->rank - 1] += row - 1;
 		w->at += (int64_t)(row - 1) * last->spm;
 		walk_next(p, w);
 	}
+	return 0;
 }
 
 /* Find out whether a run can be accessed, without SPM. */
@@ -304,15 +333,13 @@ static int move_run(struct plan *p, uint64_t mem, uint64_t spm)
 		return mem_move(p, mem, w.at, left);
 	while (left) {
 		uint64_t part = left < NPU_BUS_CHUNK_BYTES ? left : NPU_BUS_CHUNK_BYTES;
-		int ret;
+		int ret = p->store ? stage(p, &w, buf, part) : 0;
 
-		if (p->store)
-			stage(p, &w, buf, part);
-		ret = mem_move(p, mem, buf, part);
+		ret = ret ? ret : mem_move(p, mem, buf, part);
+		if (!ret && !p->store)
+			ret = stage(p, &w, buf, part);
 		if (ret)
 			return ret;
-		if (!p->store)
-			stage(p, &w, buf, part);
 		mem += part;
 		left -= part;
 	}
@@ -420,6 +447,8 @@ static void plan_fill(struct plan *p, struct npu_core *core, const struct npu_de
 	*p = (struct plan){
 		.core = core,
 		.elem_bytes = npu_dtype_bytes(d->spm.dtype),
+		.mem_type = d->spm.dtype,
+		.spm_type = d->spm.dtype,
 		.spm = spm_offset,
 	};
 	memcpy(mem_stride, d->spm_stride, sizeof(mem_stride));
