@@ -32,6 +32,11 @@ enum npu_graph_dtype {
 	NPU_GRAPH_I32,
 	NPU_GRAPH_I64,
 	NPU_GRAPH_BOOL,
+	NPU_GRAPH_I8,
+	NPU_GRAPH_U8,
+	NPU_GRAPH_I16,
+	NPU_GRAPH_F16,
+	NPU_GRAPH_BF16,
 };
 
 enum npu_graph_pad {

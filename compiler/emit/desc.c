@@ -216,14 +216,15 @@ static void order_by_memory(struct npu_desc_dma *d)
 size_t nc_desc_dma(const struct nc_back *b, const struct nc_operand *o, unsigned int opcode,
 		   uint32_t node, uint32_t addr, union nc_desc *desc)
 {
-	int64_t elem_bytes = npu_dtype_bytes(o->dtype);
+	uint8_t dtype = (uint8_t)b->k->tensor[o->tensor].dtype;
+	int64_t elem_bytes = npu_dtype_bytes(dtype);
 	struct npu_desc_dma *d = &desc->dma;
 
 	memset(desc, 0, sizeof(*desc));
 	d->hdr.opcode = (uint8_t)opcode;
 	d->hdr.tag = node + 1;
 	dma_dims(o, opcode == NPU_OP_STORE, d->dim, d->spm_stride);
-	d->mem.dtype = o->dtype;
+	d->mem.dtype = dtype;
 	d->mem.offset_bytes = o->offset * elem_bytes;
 	for (unsigned int i = 0; i < NC_LOOPS; i++)
 		if (d->dim[i + 1] > 1)

@@ -94,6 +94,15 @@ static int make_tables(struct image *im)
 	return ret;
 }
 
+static uint64_t cast_cap(const struct npu_desc_hdr *hdr)
+{
+	const struct npu_desc_dma *d = (const void *)hdr;
+
+	if (hdr->opcode != NPU_OP_LOAD && hdr->opcode != NPU_OP_STORE)
+		return 0;
+	return d->mem.dtype == d->spm.dtype ? 0 : NPU_CAP_CAST;
+}
+
 static void fill_header(struct image *im)
 {
 	const struct nc_back *b = im->b;
@@ -112,7 +121,7 @@ static void fill_header(struct image *im)
 		const struct npu_desc_hdr *hdr = nc_code_at(&b->code, i);
 
 		h->macs += npu_desc_macs(&b->timing, hdr);
-		h->caps |= npu_op_cap(hdr->opcode);
+		h->caps |= npu_op_cap(hdr->opcode) | cast_cap(hdr);
 	}
 }
 

@@ -33,26 +33,20 @@ static void *result(struct npu_graph *g, const struct nc_node *n, uint32_t i)
 
 static int64_t get_int(const struct nc_tensor *t, int64_t i)
 {
-	switch (t->dtype) {
-	case NPU_GRAPH_I64:
+	uint32_t word;
+
+	if (t->dtype == NPU_GRAPH_I64)
 		return ((const int64_t *)t->data)[i];
-	case NPU_GRAPH_I32:
-		return ((const int32_t *)t->data)[i];
-	case NPU_GRAPH_BOOL:
-		return ((const uint8_t *)t->data)[i];
-	default:
-		return 0;
-	}
+	nc_word_get(t, (uint64_t)i, &word);
+	return (int32_t)word;
 }
 
 static void put_int(enum npu_graph_dtype dtype, void *data, uint64_t i, int64_t value)
 {
 	if (dtype == NPU_GRAPH_I64)
 		((int64_t *)data)[i] = value;
-	else if (dtype == NPU_GRAPH_I32)
-		((int32_t *)data)[i] = (int32_t)value;
 	else
-		((uint8_t *)data)[i] = value != 0;
+		nc_word_put(dtype, data, i, dtype == NPU_GRAPH_BOOL ? value != 0 : (uint32_t)value);
 }
 
 /* Integer arithmetic modulo 2^64, as ONNX leaves overflow open. */
@@ -150,14 +144,16 @@ static int eval_ints(struct npu_graph *g, struct nc_node *n, const struct nc_vie
 	return 0;
 }
 
-static int eval_floats(struct npu_graph *g, struct nc_node *n, const struct nc_view *view)
+/* The operator's micro-program over what the device would compute with. */
+static int eval_words(struct npu_graph *g, struct nc_node *n, const struct nc_view *view)
 {
 	uint32_t in[NC_MAP_OPERANDS] = { 0 }, out[NC_MAP_OPERANDS];
 	struct nc_tensor *y = nc_out(g, n, 0);
 	struct nc_map m = { 0 };
 	int x[NC_MAP_OPERANDS], ret;
-	uint32_t *data;
+	void *data;
 
+	nc_map_types(&m, nc_in(g, n, 0)->dtype, y->dtype);
 	for (uint32_t i = 0; i < n->ins; i++) {
 		struct kir_view operand = { .tensor = i };
 
@@ -176,12 +172,13 @@ static int eval_floats(struct npu_graph *g, struct nc_node *n, const struct nc_v
 		for (unsigned int o = 0; o + 1 < m.operands; o++) {
 			uint32_t i = m.operand[o].view.tensor;
 
-			in[o] = ((const uint32_t *)nc_in(g, n, i)->data)[nc_view_at(&view[i], e)];
+			if (nc_word_get(nc_in(g, n, i), (uint64_t)nc_view_at(&view[i], e), &in[o]))
+				return -ENOTSUP;
 		}
 		ret = nc_map_run(&m, in, out);
 		if (ret)
 			return ret;
-		data[e] = out[m.operands - 1];
+		nc_word_put(y->dtype, data, e, out[m.operands - 1]);
 	}
 	y->data = data;
 	return 0;
@@ -190,16 +187,20 @@ static int eval_floats(struct npu_graph *g, struct nc_node *n, const struct nc_v
 int nc_eval_pointwise(struct npu_graph *g, struct nc_node *n)
 {
 	struct nc_view view[NC_MAP_OPERANDS - 1];
+	bool ints = true;
+	int ret = -ENOTSUP;
 
 	if (n->ins > NC_MAP_OPERANDS - 1)
 		return -ENOTSUP;
 	input_views(g, n, view);
-	for (uint32_t i = 1; i < n->ins; i++)
-		if (nc_in(g, n, i) && nc_in(g, n, i)->dtype != nc_in(g, n, 0)->dtype)
-			return -ENOTSUP;
-	if (nc_in(g, n, 0)->dtype == NPU_GRAPH_F32)
-		return eval_floats(g, n, view);
-	return eval_ints(g, n, view);
+	for (uint32_t i = 0; i < n->ins; i++)
+		ints = ints && nc_in(g, n, i) &&
+		       nc_dtype_class(nc_in(g, n, i)->dtype) != NC_CLASS_FLOAT;
+	if (!(nc_dtype_class(nc_in(g, n, 0)->dtype) & n->op->types))
+		return -ENOTSUP;
+	if (ints)
+		ret = eval_ints(g, n, view);
+	return ret == -ENOTSUP ? eval_words(g, n, view) : ret;
 }
 
 /* Shape arithmetic: product, sum, extremes of integers. */
@@ -218,7 +219,7 @@ int nc_eval_reduce(struct npu_graph *g, struct nc_node *n)
 
 	if (ret)
 		return ret;
-	if (x->dtype == NPU_GRAPH_F32 || !x->elems || axes != (1u << x->rank) - 1 ||
+	if (nc_dtype_class(x->dtype) == NC_CLASS_FLOAT || !x->elems || axes != (1u << x->rank) - 1 ||
 	    (n->op->arg != NPU_REDUCE_SUM && n->op->arg != NPU_REDUCE_MAX &&
 	     n->op->arg != NPU_REDUCE_MIN && n->op->arg != NPU_REDUCE_PROD))
 		return -ENOTSUP;
@@ -237,17 +238,26 @@ int nc_eval_cast(struct npu_graph *g, struct nc_node *n)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);
 	struct nc_tensor *y = nc_out(g, n, 0);
+	bool from_float = nc_dtype_class(x->dtype) == NC_CLASS_FLOAT;
+	bool to_float = nc_dtype_class(y->dtype) == NC_CLASS_FLOAT;
 	void *data = result(g, n, 0);
 
 	if (!data)
 		return -ENOMEM;
 	for (uint64_t e = 0; e < y->elems; e++) {
-		float f = x->dtype == NPU_GRAPH_F32 ? ((const float *)x->data)[e] :
-						      (float)get_int(x, (int64_t)e);
+		uint32_t word;
+		float f;
 
-		if (y->dtype == NPU_GRAPH_F32)
-			((float *)data)[e] = f;
-		else if (x->dtype != NPU_GRAPH_F32)
+		if (from_float) {
+			nc_word_get(x, e, &word);
+			memcpy(&f, &word, sizeof(f));
+		} else {
+			f = (float)get_int(x, (int64_t)e);
+			memcpy(&word, &f, sizeof(f));
+		}
+		if (to_float)
+			nc_word_put(y->dtype, data, e, word);
+		else if (!from_float)
 			put_int(y->dtype, data, e, get_int(x, (int64_t)e));
 		else if (y->dtype == NPU_GRAPH_BOOL)
 			((uint8_t *)data)[e] = f != 0;

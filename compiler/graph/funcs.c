@@ -44,17 +44,48 @@ static float beta(const struct nc_node *n)
 	return nc_attr(n, "beta")->f;
 }
 
+void nc_map_types(struct nc_map *m, enum npu_graph_dtype from, enum npu_graph_dtype to)
+{
+	m->ints = nc_dtype_class(from) != NC_CLASS_FLOAT;
+	m->to_ints = nc_dtype_class(to) != NC_CLASS_FLOAT;
+	m->to_bool = nc_dtype_class(to) == NC_CLASS_BOOL;
+}
+
+enum npu_uop nc_uop_for(const struct nc_map *m, enum npu_uop op)
+{
+	if (!m->ints)
+		return op;
+	switch (op) {
+	case NPU_UOP_FADD: return NPU_UOP_IADD;
+	case NPU_UOP_FSUB: return NPU_UOP_ISUB;
+	case NPU_UOP_FMUL: return NPU_UOP_IMUL;
+	case NPU_UOP_FDIV: return NPU_UOP_IDIV;
+	case NPU_UOP_FMIN: return NPU_UOP_IMIN;
+	case NPU_UOP_FMAX: return NPU_UOP_IMAX;
+	case NPU_UOP_FLT: return NPU_UOP_ILT;
+	case NPU_UOP_FEQ: return NPU_UOP_IEQ;
+	default: return op;
+	}
+}
+
+static int int_unary(struct nc_map *m, enum npu_uop op, int x)
+{
+	int minus = op2(m, NPU_UOP_ISUB, nc_map_bits(m, 0), x);
+
+	return op == NPU_UOP_FABS ? op2(m, NPU_UOP_IMAX, x, minus) : minus;
+}
+
 /* The micro-op that the operator's row names, over all inputs from the left. */
 int nc_emit_uop(struct nc_map *m, const struct nc_node *n, const int *x)
 {
-	enum npu_uop op = (enum npu_uop)n->op->arg;
+	enum npu_uop op = nc_uop_for(m, (enum npu_uop)n->op->arg);
 	int r = x[0];
 
 	if (n->op->in_max == 1)
-		return op1(m, op, r);
+		return m->ints ? int_unary(m, op, r) : op1(m, op, r);
 	for (uint32_t i = 1; i < n->ins; i++)
 		r = op2(m, op, r, x[i]);
-	return r;
+	return n->ins == 1 ? op1(m, NPU_UOP_MOV, r) : r;
 }
 
 int nc_emit_mean(struct nc_map *m, const struct nc_node *n, const int *x)
@@ -69,14 +100,14 @@ int nc_emit_mean(struct nc_map *m, const struct nc_node *n, const int *x)
 int nc_emit_relu(struct nc_map *m, const struct nc_node *n, const int *x)
 {
 	(void)n;
-	return op2(m, NPU_UOP_FMAX, x[0], k(m, 0));
+	return op2(m, nc_uop_for(m, NPU_UOP_FMAX), x[0], nc_map_bits(m, 0));
 }
 
 /* x < 0 ? slope x : x */
 static int leaky(struct nc_map *m, int x, int slope)
 {
-	return op3(m, NPU_UOP_SEL, op2(m, NPU_UOP_FLT, x, k(m, 0)),
-		   op2(m, NPU_UOP_FMUL, x, slope), x);
+	return op3(m, NPU_UOP_SEL, op2(m, nc_uop_for(m, NPU_UOP_FLT), x, nc_map_bits(m, 0)),
+		   op2(m, nc_uop_for(m, NPU_UOP_FMUL), x, slope), x);
 }
 
 int nc_emit_leaky_relu(struct nc_map *m, const struct nc_node *n, const int *x)
@@ -99,9 +130,9 @@ int nc_emit_clip(struct nc_map *m, const struct nc_node *n, const int *x)
 	int r = x[0];
 
 	if (n->ins > 1 && n->in[1] != NC_NONE)
-		r = op2(m, NPU_UOP_FMAX, r, x[1]);
+		r = op2(m, nc_uop_for(m, NPU_UOP_FMAX), r, x[1]);
 	if (n->ins > 2 && n->in[2] != NC_NONE)
-		r = op2(m, NPU_UOP_FMIN, r, x[2]);
+		r = op2(m, nc_uop_for(m, NPU_UOP_FMIN), r, x[2]);
 	/* Without bounds the value itself, which must be computed. */
 	return r == x[0] ? op1(m, NPU_UOP_MOV, r) : r;
 }
@@ -224,9 +255,14 @@ int nc_emit_reciprocal(struct nc_map *m, const struct nc_node *n, const int *x)
 /* 0 and NaN stay. */
 int nc_emit_sign(struct nc_map *m, const struct nc_node *n, const int *x)
 {
-	int r = op3(m, NPU_UOP_SEL, op2(m, NPU_UOP_FLT, k(m, 0), x[0]), k(m, 1), x[0]);
+	int r;
 
 	(void)n;
+	if (m->ints) {
+		r = op2(m, NPU_UOP_IMAX, x[0], nc_map_bits(m, UINT32_MAX));
+		return op2(m, NPU_UOP_IMIN, r, nc_map_bits(m, 1));
+	}
+	r = op3(m, NPU_UOP_SEL, op2(m, NPU_UOP_FLT, k(m, 0), x[0]), k(m, 1), x[0]);
 	return op3(m, NPU_UOP_SEL, op2(m, NPU_UOP_FLT, x[0], k(m, 0)), k(m, -1), r);
 }
 

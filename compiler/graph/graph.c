@@ -6,33 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-size_t nc_dtype_bytes(enum npu_graph_dtype dtype)
-{
-	switch (dtype) {
-	case NPU_GRAPH_I64:
-		return 8;
-	case NPU_GRAPH_BOOL:
-		return 1;
-	default:
-		return 4;
-	}
-}
-
-const char *nc_dtype_name(enum npu_graph_dtype dtype)
-{
-	switch (dtype) {
-	case NPU_GRAPH_F32:
-		return "f32";
-	case NPU_GRAPH_I32:
-		return "i32";
-	case NPU_GRAPH_I64:
-		return "i64";
-	case NPU_GRAPH_BOOL:
-		return "bool";
-	}
-	return "?";
-}
-
 int64_t nc_elems(enum npu_graph_dtype dtype, unsigned int rank, const int64_t *dim)
 {
 	uint64_t elems = 1, span = 1;

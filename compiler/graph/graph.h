@@ -45,6 +45,18 @@ enum nc_attr_type {
 	NC_ATTR_TENSOR,
 };
 
+#define NC_DTYPES		(NPU_GRAPH_BF16 + 1)
+
+/*
+ * What the device computes an element type as: fp32, 32-bit integers, and of
+ * these the truth values 0 and 1. DMA converts from and to what memory holds.
+ */
+enum nc_class {
+	NC_CLASS_FLOAT	= 1,
+	NC_CLASS_INT	= 2,
+	NC_CLASS_BOOL	= 4,
+};
+
 /**
  * struct nc_attr - an attribute of a node, or a default in an operator's table
  * @name: as in ONNX
@@ -92,6 +104,7 @@ enum nc_opcode {
  * @emit: operators that work element by element: append to a micro-program,
  *	return the result's value number
  * @arg: distinguishes the operators that share functions
+ * @types: classes of input 0 that the device computes, enum nc_class
  */
 struct nc_op {
 	const char *name;
@@ -107,6 +120,7 @@ struct nc_op {
 	int (*lower)(struct nc_legal *l, const struct nc_node *n);
 	int (*emit)(struct nc_map *m, const struct nc_node *n, const int *x);
 	int arg;
+	unsigned int types;
 };
 
 /**
@@ -197,6 +211,12 @@ const struct nc_op *nc_op_get(enum nc_opcode code);
 
 size_t nc_dtype_bytes(enum npu_graph_dtype dtype);
 const char *nc_dtype_name(enum npu_graph_dtype dtype);
+enum nc_class nc_dtype_class(enum npu_graph_dtype dtype);
+/* "f32, i32", for messages about classes. */
+const char *nc_class_text(unsigned int classes);
+/* enum npu_graph_dtype of a TensorProto.DataType, or -1. */
+int nc_dtype_of_onnx(int64_t type);
+int nc_dtype_to_onnx(enum npu_graph_dtype dtype);
 
 /* Product of dimensions, or -EOVERFLOW beyond NC_TENSOR_BYTES_MAX bytes. */
 int64_t nc_elems(enum npu_graph_dtype dtype, unsigned int rank, const int64_t *dim);
@@ -249,6 +269,14 @@ int nc_attr_set_ints(struct npu_graph *g, struct nc_node *n, const char *name,
 int nc_attr_set_float(struct npu_graph *g, struct nc_node *n, const char *name, float f);
 int nc_attr_set_string(struct npu_graph *g, struct nc_node *n, const char *name, const char *s);
 void nc_attr_drop(struct nc_node *n, const char *name);
+
+/*
+ * Element @i of a constant as the device computes with it: fp32 or a 32-bit
+ * integer. -ERANGE when it does not fit.
+ */
+int nc_word_get(const struct nc_tensor *t, uint64_t i, uint32_t *word);
+/* The reverse: element @i of @data. -ERANGE likewise. */
+int nc_word_put(enum npu_graph_dtype dtype, void *data, uint64_t i, uint32_t word);
 
 /*
  * Integers of constant input @i: count, or -errno with a message when the value

@@ -27,6 +27,11 @@ ATTRS(selu) = {
 	END
 };
 
+ATTRS(shrink) = { FLOAT("bias", 0.0f), FLOAT("lambd", 0.5f), END };
+ATTRS(is_inf) = { INT("detect_negative", 1), INT("detect_positive", 1), END };
+ATTRS(mod) = { INT("fmod", 0), END };
+ATTRS(bit_shift) = { STRING("direction", ""), END };
+
 ATTRS(conv) = {
 	STRING("auto_pad", "NOTSET"),
 	LIST("dilations", INTS),
@@ -206,14 +211,14 @@ ATTRS(cast) = {
 #define nc_emit_none	NULL
 
 static const struct nc_op table[NC_OPS] = {
-#define NC_OP(n, s, imin, imax, omin, omax, a, u, i, ev, lo, em, ar)	\
+#define NC_OP(n, s, imin, imax, omin, omax, a, u, i, ev, lo, em, ar, ty)	\
 	[NC_OP_##n] = {							\
 		.name = #n, .code = NC_OP_##n, .since = s,		\
 		.in_min = imin, .in_max = imax,				\
 		.out_min = omin, .out_max = omax,			\
 		.attr = attr_##a, .upgrade = nc_upgrade_##u,		\
 		.infer = nc_infer_##i, .eval = nc_eval_##ev,		\
-		.lower = nc_lower_##lo, .emit = nc_emit_##em, .arg = ar, \
+		.lower = nc_lower_##lo, .emit = nc_emit_##em, .arg = ar, .types = ty, \
 	},
 #define NC_EXPAND(n, s, imin, imax, omin, omax, a, u, i, ev, lo, ex, ar) \
 	[NC_OP_##n] = {							\
@@ -223,6 +228,7 @@ static const struct nc_op table[NC_OPS] = {
 		.attr = attr_##a, .upgrade = nc_upgrade_##u,		\
 		.infer = nc_infer_##i, .eval = nc_eval_##ev,		\
 		.lower = nc_lower_##lo, .expand = nc_expand_##ex, .arg = ar, \
+		.types = NC_CLASS_FLOAT | NC_CLASS_INT | NC_CLASS_BOOL,	\
 	},
 #include "ops.h.inc"
 };

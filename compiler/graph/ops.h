@@ -4,11 +4,22 @@
 #define NPU_COMPILER_OPS_H
 
 #include "graph.h"
+#include "npu_isa.h"
+
+/* arg of comparisons */
+enum nc_compare {
+	NC_EQUAL,
+	NC_LESS,
+	NC_LESS_EQUAL,
+	NC_GREATER,
+	NC_GREATER_EQUAL,
+};
 
 /* upgrade.c */
 #define UPGRADE(f) int nc_upgrade_##f(struct npu_graph *g, struct nc_node *n, int64_t opset)
 UPGRADE(axes);
 UPGRADE(batch_norm);
+UPGRADE(cast_like);
 UPGRADE(clip);
 UPGRADE(group_norm);
 UPGRADE(pad);
@@ -23,6 +34,7 @@ INFER(axis);
 INFER(broadcast);
 INFER(cast);
 INFER(clip);
+INFER(compare);
 INFER(constant_of_shape);
 INFER(dropout);
 INFER(pow);
@@ -31,6 +43,8 @@ INFER(range);
 INFER(same);
 INFER(shape);
 INFER(size);
+INFER(test);
+INFER(where);
 /* shape_move.c: the same elements elsewhere */
 INFER(concat);
 INFER(expand);
@@ -117,9 +131,33 @@ LOWER(variadic);
 LOWER(view);
 #undef LOWER
 
-/* funcs.c */
+/* What @m computes from and to. */
+void nc_map_types(struct nc_map *m, enum npu_graph_dtype from, enum npu_graph_dtype to);
+/* The integer micro-op that does to integers what @op does to floats, when @m is on them. */
+enum npu_uop nc_uop_for(const struct nc_map *m, enum npu_uop op);
+
+/* funcs.c, funcs_math.c, funcs_int.c */
 #define EMIT(f) int nc_emit_##f(struct nc_map *m, const struct nc_node *n, const int *x)
+EMIT(acos);
+EMIT(acosh);
 EMIT(affine);
+EMIT(asin);
+EMIT(asinh);
+EMIT(atan);
+EMIT(atanh);
+EMIT(bit_shift);
+EMIT(cast);
+EMIT(compare);
+EMIT(cosh);
+EMIT(is_inf);
+EMIT(is_nan);
+EMIT(logic);
+EMIT(mod);
+EMIT(not);
+EMIT(shrink);
+EMIT(sinh);
+EMIT(tan);
+EMIT(where);
 EMIT(celu);
 EMIT(clip);
 EMIT(elu);

@@ -39,8 +39,9 @@ static int same_type(struct npu_graph *g, const struct nc_node *n, uint32_t a, u
 			     nc_shape_text(nc_in(g, n, b), tb));
 }
 
-/* All inputs broadcast against each other; the first gives the type. */
-static int broadcast_all(struct npu_graph *g, struct nc_node *n, bool any_type)
+/* All inputs broadcast against each other; those from @typed on have one type. */
+static int broadcast_all(struct npu_graph *g, struct nc_node *n, uint32_t typed,
+			 enum npu_graph_dtype dtype)
 {
 	char ta[NC_SHAPE_TEXT], tb[NC_SHAPE_TEXT];
 	int64_t dim[NPU_GRAPH_RANK_MAX];
@@ -48,7 +49,7 @@ static int broadcast_all(struct npu_graph *g, struct nc_node *n, bool any_type)
 
 	for (uint32_t i = 0; i < n->ins; i++) {
 		const struct nc_tensor *t = nc_in(g, n, i);
-		int ret = any_type ? 0 : same_type(g, n, 0, i);
+		int ret = i < typed ? 0 : same_type(g, n, typed, i);
 
 		if (ret)
 			return ret;
@@ -59,18 +60,28 @@ static int broadcast_all(struct npu_graph *g, struct nc_node *n, bool any_type)
 					     nc_shape_text(nc_in(g, n, 0), ta), i,
 					     nc_shape_text(t, tb));
 	}
-	return nc_tensor_shape(g, n, n->out[0], nc_in(g, n, 0)->dtype, rank, dim);
+	return nc_tensor_shape(g, n, n->out[0], dtype, rank, dim);
 }
 
 int nc_infer_broadcast(struct npu_graph *g, struct nc_node *n)
 {
-	return broadcast_all(g, n, false);
+	return broadcast_all(g, n, 0, nc_in(g, n, 0)->dtype);
+}
+
+int nc_infer_compare(struct npu_graph *g, struct nc_node *n)
+{
+	return broadcast_all(g, n, 0, NPU_GRAPH_BOOL);
+}
+
+int nc_infer_where(struct npu_graph *g, struct nc_node *n)
+{
+	return broadcast_all(g, n, 1, nc_in(g, n, 1)->dtype);
 }
 
 /* The exponent may have another type. */
 int nc_infer_pow(struct npu_graph *g, struct nc_node *n)
 {
-	return broadcast_all(g, n, true);
+	return broadcast_all(g, n, n->ins, nc_in(g, n, 0)->dtype);
 }
 
 int nc_infer_same(struct npu_graph *g, struct nc_node *n)
@@ -78,6 +89,13 @@ int nc_infer_same(struct npu_graph *g, struct nc_node *n)
 	const struct nc_tensor *x = nc_in(g, n, 0);
 
 	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, x->dim);
+}
+
+int nc_infer_test(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+
+	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_BOOL, x->rank, x->dim);
 }
 
 int nc_infer_axis(struct npu_graph *g, struct nc_node *n)
@@ -150,23 +168,15 @@ int nc_infer_dropout(struct npu_graph *g, struct nc_node *n)
 
 int nc_infer_cast(struct npu_graph *g, struct nc_node *n)
 {
-	/* TensorProto.DataType */
-	static const struct {
-		int onnx;
-		enum npu_graph_dtype dtype;
-	} types[] = {
-		{ 1, NPU_GRAPH_F32 }, { 6, NPU_GRAPH_I32 }, { 7, NPU_GRAPH_I64 },
-		{ 9, NPU_GRAPH_BOOL },
-	};
 	const struct nc_tensor *x = nc_in(g, n, 0);
 	int64_t to = nc_attr(n, "to")->i;
+	int dtype = nc_dtype_of_onnx(to);
 
-	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-		if (types[i].onnx == to)
-			return nc_tensor_shape(g, n, n->out[0], types[i].dtype, x->rank, x->dim);
-	return nc_node_error(&g->diag, n, -ENOTSUP,
-			     "casts to element type %" PRId64 "; float, int32, int64 and bool are supported",
-			     to);
+	if (dtype < 0)
+		return nc_node_error(&g->diag, n, -ENOTSUP,
+				     "casts to element type %" PRId64 "; float, float16, bfloat16, int8, uint8, int16, int32, int64 and bool are supported",
+				     to);
+	return nc_tensor_shape(g, n, n->out[0], (enum npu_graph_dtype)dtype, x->rank, x->dim);
 }
 
 int nc_infer_constant_of_shape(struct npu_graph *g, struct nc_node *n)
@@ -212,17 +222,21 @@ int nc_infer_size(struct npu_graph *g, struct nc_node *n)
 static int scalar(struct npu_graph *g, const struct nc_node *n, uint32_t i, double *value)
 {
 	struct nc_tensor *t = nc_in(g, n, i);
+	uint32_t word;
+	float f;
 
 	if (t->elems != 1 || t->dtype == NPU_GRAPH_BOOL || !nc_known(g, t))
 		return nc_node_error(&g->diag, n, -ENOTSUP,
 				     "input %u (\"%s\") must be a scalar that is known while compiling",
 				     i, t->name);
-	if (t->dtype == NPU_GRAPH_F32)
-		*value = *(const float *)t->data;
-	else if (t->dtype == NPU_GRAPH_I32)
-		*value = *(const int32_t *)t->data;
-	else
+	nc_word_get(t, 0, &word);
+	memcpy(&f, &word, sizeof(f));
+	if (nc_dtype_class(t->dtype) == NC_CLASS_FLOAT)
+		*value = f;
+	else if (t->dtype == NPU_GRAPH_I64)
 		*value = (double)*(const int64_t *)t->data;
+	else
+		*value = (int32_t)word;
 	return 0;
 }
 

@@ -60,6 +60,20 @@ int nc_upgrade_axes(struct npu_graph *g, struct nc_node *n, int64_t opset)
 	return ints_to_input(g, n, "axes", 1);
 }
 
+/* The second input is there for its type only. */
+int nc_upgrade_cast_like(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	enum npu_graph_dtype like;
+
+	(void)opset;
+	if (n->ins != 2 || !nc_in(g, n, 1))
+		return nc_node_error(&g->diag, n, -EINVAL, "needs two inputs");
+	like = nc_in(g, n, 1)->dtype;
+	n->ins = 1;
+	n->op = nc_op_get(NC_OP_Cast);
+	return nc_attr_set_int(g, n, "to", nc_dtype_to_onnx(like));
+}
+
 /* Before opset 11. */
 int nc_upgrade_clip(struct npu_graph *g, struct nc_node *n, int64_t opset)
 {

@@ -32,7 +32,8 @@ enum kir_tensor_kind {
  * struct kir_tensor - a dense linear array
  * @name: for people and for the program's tensor table
  * @kind: who owns its memory at run time
- * @dtype: F32 or I32 (others when the device has them)
+ * @dtype: F32 or I32; of INPUT and OUTPUT any that memory may hold. Operations
+ *	see kir_dtype() of it, DMA converts
  * @elems: number of elements, >= 1
  * @rank: of the user's tensor (INPUT, OUTPUT), 0 .. 8
  * @dim: its dimensions, row-major
@@ -47,6 +48,12 @@ struct kir_tensor {
 	int64_t dim[8];
 	const void *data;
 };
+
+/* What operations see elements of type @dtype as: F32 or I32. */
+static inline enum npu_dtype kir_dtype(enum npu_dtype dtype)
+{
+	return dtype == NPU_F32 || dtype == NPU_F16 || dtype == NPU_BF16 ? NPU_F32 : NPU_I32;
+}
 
 /**
  * struct kir_view - how an operation sees a tensor

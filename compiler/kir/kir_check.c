@@ -38,10 +38,11 @@ static int check_tensor(const struct kir_tensor *t, uint32_t i, struct nc_diag *
 
 	if (t->kind > KIR_TEMP)
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u has an unknown kind", i);
-	if (t->dtype != NPU_F32 && t->dtype != NPU_I32)
+	if (t->dtype >= NPU_DTYPES || ((t->kind == KIR_CONST || t->kind == KIR_TEMP) &&
+				       t->dtype != kir_dtype(t->dtype)))
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u '%s': element type is neither f32 nor i32",
 				i, t->name);
-	if (!t->elems || t->elems > NPU_PROG_BYTES_MAX / 4)
+	if (!t->elems || t->elems > NPU_PROG_BYTES_MAX / 8)
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u '%s' has %llu elements", i,
 				t->name, (unsigned long long)t->elems);
 	if (t->kind == KIR_CONST && !t->data)
@@ -219,8 +220,8 @@ static const char *check_reduce(const struct kir *k, const struct kir_reduce *r)
 	for (unsigned int i = 0; i < r->ndim; i++)
 		if ((r->axes >> i & 1) && r->out.stride[i])
 			return "output moves along a reduced dimension";
-	in = k->tensor[r->in.tensor].dtype;
-	out = k->tensor[r->out.tensor].dtype;
+	in = kir_dtype(k->tensor[r->in.tensor].dtype);
+	out = kir_dtype(k->tensor[r->out.tensor].dtype);
 	return out != (arg ? NPU_I32 : in) ? "element types do not match" : NULL;
 }
 
@@ -245,7 +246,8 @@ static const char *check_copy(const struct kir *k, const struct kir_copy *c)
 		return "no output";
 	if (c->in.tensor != KIR_NO_TENSOR &&
 	    (c->in.tensor >= k->tensors ||
-	     k->tensor[c->in.tensor].dtype != k->tensor[c->out.tensor].dtype))
+	     kir_dtype(k->tensor[c->in.tensor].dtype) !=
+	     kir_dtype(k->tensor[c->out.tensor].dtype)))
 		return "element types do not match";
 	return NULL;
 }
@@ -288,7 +290,7 @@ static const char *check_view(const struct kir *k, const struct kir_op *op,
 	if (kir_span(a->view, a->ndim, a->dim, span) || span->lo < 0 ||
 	    (uint64_t)span->hi > t->elems)
 		return "view leaves its tensor";
-	if (needs_f32(op, a) && t->dtype != NPU_F32)
+	if (needs_f32(op, a) && kir_dtype(t->dtype) != NPU_F32)
 		return "element type is not f32";
 	if (!a->write)
 		return NULL;

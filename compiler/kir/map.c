@@ -304,6 +304,14 @@ static int64_t round_clamp(float a)
 	return r < INT32_MIN ? INT32_MIN : r > INT32_MAX ? INT32_MAX : (int64_t)r;
 }
 
+/* Towards 0; HW 10 for what has no quotient. */
+static uint32_t divide(int32_t a, int32_t b)
+{
+	if (!b)
+		return UINT32_MAX;
+	return b == -1 ? 0 - (uint32_t)a : (uint32_t)(a / b);
+}
+
 /* Comparisons, integers, selection. */
 static int run_other(unsigned int op, uint32_t a, uint32_t b, uint32_t c, uint32_t *r)
 {
@@ -313,6 +321,8 @@ static int run_other(unsigned int op, uint32_t a, uint32_t b, uint32_t c, uint32
 	case NPU_UOP_FLT: *r = as_float(a) < as_float(b) ? UINT32_MAX : 0; break;
 	case NPU_UOP_FLE: *r = as_float(a) <= as_float(b) ? UINT32_MAX : 0; break;
 	case NPU_UOP_FEQ: *r = as_float(a) == as_float(b) ? UINT32_MAX : 0; break;
+	case NPU_UOP_IDIV: *r = divide((int32_t)a, (int32_t)b); break;
+	case NPU_UOP_IREM: *r = b ? a - b * divide((int32_t)a, (int32_t)b) : a; break;
 	case NPU_UOP_IADD: *r = a + b; break;
 	case NPU_UOP_ISUB: *r = a - b; break;
 	case NPU_UOP_IMUL: *r = a * b; break;

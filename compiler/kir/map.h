@@ -18,7 +18,13 @@
 /* Values from here on are constants. */
 #define NC_MAP_CONST	0x1000
 
+/*
+ * @ints: the function is to be computed on integers (truth values are 0 and 1)
+ * @to_ints: and so is its result, which for most is the same
+ * @to_bool: the result is a truth value
+ */
 struct nc_map {
+	bool ints, to_ints, to_bool;
 	unsigned int uops, consts, operands;
 	struct {
 		uint8_t op;

@@ -61,9 +61,11 @@ struct nc_legal {
  */
 int nc_legalise(struct npu_graph *g, struct kir *k);
 
-/* Input @i, which must be fp32, I32, or either. */
+/* What the device computes @t as. */
+enum npu_dtype nc_legal_dtype(const struct nc_tensor *t);
+/* Input @i, which must be of floats, integers (or truth values), or any. */
 int nc_legal_in(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v);
-int nc_legal_in_i32(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v);
+int nc_legal_in_int(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v);
 int nc_legal_in_any(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v);
 /* Where output @i ends up, if this operator may write there; else false. */
 bool nc_legal_home(const struct nc_legal *l, const struct nc_node *n, uint32_t i,
@@ -84,6 +86,9 @@ int nc_legal_temp(struct nc_legal *l, enum npu_dtype dtype, unsigned int rank,
 /* A new constant; @data lives as long as the graph. */
 int nc_legal_const(struct nc_legal *l, const char *name, enum npu_dtype dtype,
 		   unsigned int rank, const int64_t *dim, const void *data, struct nc_view *v);
+
+/* The data of a graph constant, in the type that the device computes with. */
+int nc_legal_value(struct nc_legal *l, const struct nc_tensor *t, struct nc_view *v);
 
 /* Add an operation; NULL with a message, and l->err, when there are too many. */
 struct kir_op *nc_legal_op(struct nc_legal *l, const struct nc_node *n, enum kir_kind kind);

@@ -95,7 +95,7 @@ int nc_legal_copy(struct nc_legal *l, const struct nc_node *n, const struct nc_v
 
 	/* From one part of a tensor to another: not in one operation. */
 	if (in->tensor == out->tensor) {
-		ret = nc_legal_temp(l, l->k->tensor[in->tensor].dtype, in->rank, in->dim, NULL,
+		ret = nc_legal_temp(l, kir_dtype(l->k->tensor[in->tensor].dtype), in->rank, in->dim, NULL,
 				    &apart);
 		ret = ret ? ret : copy_once(l, n, in, &apart, 0);
 		return ret ? ret : copy_once(l, n, &apart, out, 0);

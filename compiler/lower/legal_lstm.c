@@ -95,7 +95,7 @@ static int get_inputs(struct lstm *s)
 	s->has_len = len && !len->data;
 	for (uint64_t i = 0; len && len->data && i < len->elems; i++)
 		s->has_len |= ((const int32_t *)len->data)[i] != s->steps;
-	return s->has_len ? nc_legal_in_i32(s->l, s->n, 4, &s->len) : 0;
+	return s->has_len ? nc_legal_in_int(s->l, s->n, 4, &s->len) : 0;
 }
 
 /* A step of Y must be apart from its neighbours: steps outermost in memory. */

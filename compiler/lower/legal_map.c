@@ -16,12 +16,12 @@ static int load_input(struct nc_legal *l, const struct nc_node *n, uint32_t i,
 {
 	const struct nc_tensor *t = nc_in(l->g, n, i);
 	struct nc_view v;
-	float scalar;
+	uint32_t word;
 	int ret;
 
-	if (t->dtype == NPU_GRAPH_F32 && nc_legal_scalar(l, n, i, &scalar))
-		return nc_map_float(&lp->m, scalar);
-	ret = nc_legal_in(l, n, i, &v);
+	if (t->data && t->elems == 1 && !nc_word_get(t, 0, &word))
+		return nc_map_bits(&lp->m, word);
+	ret = nc_legal_in_any(l, n, i, &v);
 	return ret ? ret : nc_loop_load(lp, &v);
 }
 
@@ -33,6 +33,26 @@ static int too_long(struct nc_legal *l, const struct nc_node *n, int ret)
 	return ret;
 }
 
+/* Integers of 8 and 16 bits wrap around. */
+static int narrow(struct nc_map *m, enum npu_graph_dtype dtype, int r)
+{
+	int shift;
+
+	if (r < 0)
+		return r;
+	switch (dtype) {
+	case NPU_GRAPH_U8:
+		return nc_map_op(m, NPU_UOP_IAND, r, nc_map_bits(m, 0xff), 0);
+	case NPU_GRAPH_I8:
+	case NPU_GRAPH_I16:
+		shift = nc_map_bits(m, dtype == NPU_GRAPH_I8 ? 24 : 16);
+		r = nc_map_op(m, NPU_UOP_ISHL, r, shift, 0);
+		return nc_map_op(m, NPU_UOP_ISAR, r, shift, 0);
+	default:
+		return r;
+	}
+}
+
 int nc_lower_pointwise(struct nc_legal *l, const struct nc_node *n)
 {
 	const struct nc_tensor *y = nc_out(l->g, n, 0);
@@ -41,6 +61,7 @@ int nc_lower_pointwise(struct nc_legal *l, const struct nc_node *n)
 	struct nc_view out;
 
 	nc_loop_init(&lp, y->rank, y->dim);
+	nc_map_types(&lp.m, nc_in(l->g, n, 0)->dtype, y->dtype);
 	for (uint32_t i = 0; i < n->ins; i++) {
 		x[i] = -ENOENT;
 		if (!nc_in(l->g, n, i))
@@ -49,7 +70,7 @@ int nc_lower_pointwise(struct nc_legal *l, const struct nc_node *n)
 		if (x[i] < 0)
 			return too_long(l, n, x[i]);
 	}
-	ret = nc_legal_emit(l, n, &lp.m, x);
+	ret = narrow(&lp.m, y->dtype, nc_legal_emit(l, n, &lp.m, x));
 	if (ret < 0)
 		return too_long(l, n, ret);
 	x[0] = ret;
@@ -69,6 +90,8 @@ static int variadic_part(struct nc_legal *l, const struct nc_node *n, uint32_t f
 	int r = -1;
 
 	nc_loop_init(&lp, out->rank, out->dim);
+	nc_map_types(&lp.m, nc_in(l->g, n, 0)->dtype, nc_out(l->g, n, 0)->dtype);
+	op = nc_uop_for(&lp.m, op);
 	if (part)
 		r = nc_loop_load(&lp, part);
 	for (uint32_t i = from; i < to; i++) {
@@ -80,7 +103,7 @@ static int variadic_part(struct nc_legal *l, const struct nc_node *n, uint32_t f
 	}
 	if (mean && to == n->ins)
 		r = nc_map_op(&lp.m, NPU_UOP_FDIV, r, nc_map_float(&lp.m, (float)n->ins), 0);
-	r = nc_loop_store(&lp, out, r);
+	r = nc_loop_store(&lp, out, narrow(&lp.m, nc_out(l->g, n, 0)->dtype, r));
 	return r ? r : nc_loop_emit(l, n, &lp);
 }
 
@@ -96,7 +119,7 @@ int nc_lower_variadic(struct nc_legal *l, const struct nc_node *n)
 		if (to == n->ins)
 			ret = nc_legal_out(l, n, 0, &part);
 		else
-			ret = nc_legal_temp(l, NPU_F32, y->rank, y->dim, NULL, &part);
+			ret = nc_legal_temp(l, nc_legal_dtype(y), y->rank, y->dim, NULL, &part);
 		ret = ret ? ret : variadic_part(l, n, from, to, from ? &last : NULL, &part);
 		last = part;
 	}
@@ -250,33 +273,24 @@ static int pow_constant(struct nc_map *m, int x, float y)
 	return r == x ? op1(m, NPU_UOP_MOV, r) : r;
 }
 
-/* The exponent as fp32 values: integers that are constants are converted here. */
-static int load_exponent(struct nc_legal *l, const struct nc_node *n, struct nc_loop *lp)
+/* Input @i as an fp32 value. */
+static int load_float(struct nc_legal *l, const struct nc_node *n, uint32_t i,
+		      struct nc_loop *lp)
 {
-	const struct nc_tensor *t = nc_in(l->g, n, 1);
-	struct nc_view v;
+	bool ints = nc_dtype_class(nc_in(l->g, n, i)->dtype) != NC_CLASS_FLOAT;
 	float scalar;
-	float *data;
-	int ret;
+	int r;
 
-	if (nc_legal_scalar(l, n, 1, &scalar))
+	if (nc_legal_scalar(l, n, i, &scalar))
 		return k(&lp->m, scalar);
-	if (t->dtype == NPU_GRAPH_F32 || !t->data || t->dtype == NPU_GRAPH_BOOL)
-		return load_input(l, n, 1, lp);
-	data = nc_alloc_array(l->k->arena, t->elems, sizeof(*data));
-	if (!data)
-		return nc_node_error(l->diag, n, -ENOMEM, "out of memory");
-	for (uint64_t i = 0; i < t->elems; i++)
-		data[i] = t->dtype == NPU_GRAPH_I32 ? (float)((const int32_t *)t->data)[i] :
-						      (float)((const int64_t *)t->data)[i];
-	ret = nc_legal_const(l, t->name, NPU_F32, t->rank, t->dim, data, &v);
-	return ret ? ret : nc_loop_load(lp, &v);
+	r = load_input(l, n, i, lp);
+	return ints ? op1(&lp->m, NPU_UOP_I2F, r) : r;
 }
 
 /* Two maps: log2 of the base, over its own shape, and the rest. */
-static int pow_general(struct nc_legal *l, const struct nc_node *n, const struct nc_view *x,
-		       struct nc_loop *lp)
+static int pow_general(struct nc_legal *l, const struct nc_node *n, struct nc_loop *lp)
 {
+	const struct nc_tensor *x = nc_in(l->g, n, 0);
 	struct nc_view hi, lo;
 	struct nc_loop first;
 	int r, r_lo, ret;
@@ -286,32 +300,34 @@ static int pow_general(struct nc_legal *l, const struct nc_node *n, const struct
 	if (ret)
 		return ret;
 	nc_loop_init(&first, x->rank, x->dim);
-	log2_parts(&first.m, nc_loop_load(&first, x), &r, &r_lo);
+	log2_parts(&first.m, load_float(l, n, 0, &first), &r, &r_lo);
 	ret = nc_loop_store(&first, &hi, r);
 	ret = ret ? ret : nc_loop_store(&first, &lo, r_lo);
 	ret = ret ? ret : nc_loop_emit(l, n, &first);
 	if (ret)
 		return ret;
-	r = load_exponent(l, n, lp);
-	return r < 0 ? r : pow_parts(&lp->m, nc_loop_load(lp, x), r, nc_loop_load(lp, &hi),
+	r = load_float(l, n, 1, lp);
+	return r < 0 ? r : pow_parts(&lp->m, load_float(l, n, 0, lp), r, nc_loop_load(lp, &hi),
 				     nc_loop_load(lp, &lo));
 }
 
+/* Of integers through fp32: exact up to 2^24, as far as the result is. */
 int nc_lower_pow(struct nc_legal *l, const struct nc_node *n)
 {
 	const struct nc_tensor *y = nc_out(l->g, n, 0);
-	struct nc_view x, out;
+	bool ints = nc_dtype_class(y->dtype) != NC_CLASS_FLOAT;
+	struct nc_view out;
 	struct nc_loop lp;
 	float exponent;
-	int r = -EDOM, ret = nc_legal_in(l, n, 0, &x);
+	int r = -EDOM, ret;
 
-	if (ret)
-		return ret;
 	nc_loop_init(&lp, y->rank, y->dim);
 	if (nc_legal_scalar(l, n, 1, &exponent))
-		r = pow_constant(&lp.m, nc_loop_load(&lp, &x), exponent);
+		r = pow_constant(&lp.m, load_float(l, n, 0, &lp), exponent);
 	if (r == -EDOM)
-		r = pow_general(l, n, &x, &lp);
+		r = pow_general(l, n, &lp);
+	if (ints)
+		r = narrow(&lp.m, y->dtype, op1(&lp.m, NPU_UOP_F2I, r));
 	if (r < 0)
 		return too_long(l, n, r);
 	ret = nc_legal_out(l, n, 0, &out);

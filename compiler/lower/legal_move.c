@@ -16,7 +16,7 @@ static int copy_place(struct nc_legal *l, const struct nc_node *n, const struct 
 	if (out->has_home && out->home.tensor != in->tensor &&
 	    !nc_view_back(l->g, n, &out->home, place))
 		return 0;
-	return nc_legal_temp(l, l->k->tensor[in->tensor].dtype, in->rank, in->dim, NULL, place);
+	return nc_legal_temp(l, kir_dtype(l->k->tensor[in->tensor].dtype), in->rank, in->dim, NULL, place);
 }
 
 int nc_lower_view(struct nc_legal *l, const struct nc_node *n)
@@ -96,8 +96,12 @@ int nc_lower_fill(struct nc_legal *l, const struct nc_node *n)
 	const struct nc_tensor *y = nc_out(l->g, n, 0);
 	static const uint32_t zero;
 	struct nc_view one, all;
-	int ret = nc_legal_const(l, y->name, y->dtype == NPU_GRAPH_I32 ? NPU_I32 : NPU_F32, 0,
-				 NULL, value ? l->g->tensor[value->tensor]->data : &zero, &one);
+	int ret;
+
+	if (value)
+		ret = nc_legal_value(l, l->g->tensor[value->tensor], &one);
+	else
+		ret = nc_legal_const(l, y->name, NPU_F32, 0, NULL, &zero, &one);
 
 	if (ret)
 		return ret;
@@ -150,12 +154,12 @@ static int fill_border(struct nc_legal *l, const struct nc_node *n, const struct
 static int pad_value(struct nc_legal *l, const struct nc_node *n, struct nc_view *v)
 {
 	static const uint32_t zero;
-	bool i32 = nc_in(l->g, n, 0)->dtype == NPU_GRAPH_I32;
+	enum npu_dtype dtype = nc_legal_dtype(nc_in(l->g, n, 0));
 	struct nc_view any;
 	int ret;
 
 	if (!nc_in(l->g, n, 2))
-		return nc_legal_const(l, "", i32 ? NPU_I32 : NPU_F32, 0, NULL, &zero, v);
+		return nc_legal_const(l, "", dtype, 0, NULL, &zero, v);
 	ret = nc_legal_in_any(l, n, 2, &any);
 	return ret ? ret : nc_view_reshape(&any, 0, NULL, v) ? 0 : -EINVAL;
 }

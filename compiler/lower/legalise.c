@@ -21,16 +21,22 @@ static int no_memory(struct nc_legal *l)
 	return nc_error(l->diag, -ENOMEM, "graph \"%s\": out of memory", l->g->name);
 }
 
-static int kir_dtype(enum npu_graph_dtype dtype)
+/* Of inputs and outputs in memory. */
+static enum npu_dtype memory_dtype(enum npu_graph_dtype dtype)
 {
-	switch (dtype) {
-	case NPU_GRAPH_F32:
-		return NPU_F32;
-	case NPU_GRAPH_I32:
-		return NPU_I32;
-	default:
-		return -ENOTSUP;
-	}
+	static const enum npu_dtype npu[NC_DTYPES] = {
+		[NPU_GRAPH_F32] = NPU_F32, [NPU_GRAPH_I32] = NPU_I32, [NPU_GRAPH_I64] = NPU_I64,
+		[NPU_GRAPH_BOOL] = NPU_BOOL, [NPU_GRAPH_I8] = NPU_I8, [NPU_GRAPH_U8] = NPU_U8,
+		[NPU_GRAPH_I16] = NPU_I16, [NPU_GRAPH_F16] = NPU_F16,
+		[NPU_GRAPH_BF16] = NPU_BF16,
+	};
+
+	return npu[dtype];
+}
+
+enum npu_dtype nc_legal_dtype(const struct nc_tensor *t)
+{
+	return kir_dtype(memory_dtype(t->dtype));
 }
 
 static int add_tensor(struct nc_legal *l, const char *name, enum kir_tensor_kind kind,
@@ -80,24 +86,42 @@ int nc_legal_const(struct nc_legal *l, const char *name, enum npu_dtype dtype,
 	return ret;
 }
 
+int nc_legal_value(struct nc_legal *l, const struct nc_tensor *t, struct nc_view *v)
+{
+	const void *data = t->data;
+	uint32_t *word;
+
+	if (t->dtype != NPU_GRAPH_F32 && t->dtype != NPU_GRAPH_I32) {
+		word = nc_alloc_array(l->k->arena, t->elems, sizeof(*word));
+		if (!word)
+			return no_memory(l);
+		for (uint64_t i = 0; i < t->elems; i++)
+			if (nc_word_get(t, i, &word[i]))
+				return nc_error(l->diag, -ERANGE,
+						"constant \"%s\": element %" PRIu64 " is %" PRId64 "; the NPU computes with 32-bit integers",
+						t->name, i, ((const int64_t *)t->data)[i]);
+		data = word;
+	}
+	return nc_legal_const(l, t->name, nc_legal_dtype(t), t->rank, t->dim, data, v);
+}
+
 static int legal_in(struct nc_legal *l, const struct nc_node *n, uint32_t i,
-		    enum npu_graph_dtype dtype, struct nc_view *v)
+		    unsigned int types, struct nc_view *v)
 {
 	const struct nc_tensor *t = nc_in(l->g, n, i);
 	struct nc_value *val = &l->val[n->in[i]];
 	char text[NC_SHAPE_TEXT];
 	int ret;
 
-	if (t->dtype != dtype)
+	if (!(nc_dtype_class(t->dtype) & types))
 		return nc_node_error(l->diag, n, -ENOTSUP,
 				     "input %u (\"%s\") is %s; the NPU computes this operator on %s",
-				     i, t->name, nc_shape_text(t, text), nc_dtype_name(dtype));
+				     i, t->name, nc_shape_text(t, text), nc_class_text(types));
 	if (!t->elems)
 		return nc_node_error(l->diag, n, -ENOTSUP, "input %u (\"%s\") is empty: %s", i,
 				     t->name, nc_shape_text(t, text));
 	if (!val->has_view && t->data) {
-		ret = nc_legal_const(l, t->name, (enum npu_dtype)kir_dtype(t->dtype), t->rank,
-				     t->dim, t->data, &val->view);
+		ret = nc_legal_value(l, t, &val->view);
 		if (ret)
 			return ret;
 		val->has_view = true;
@@ -108,19 +132,17 @@ static int legal_in(struct nc_legal *l, const struct nc_node *n, uint32_t i,
 
 int nc_legal_in(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
 {
-	return legal_in(l, n, i, NPU_GRAPH_F32, v);
+	return legal_in(l, n, i, NC_CLASS_FLOAT, v);
 }
 
-int nc_legal_in_i32(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
+int nc_legal_in_int(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
 {
-	return legal_in(l, n, i, NPU_GRAPH_I32, v);
+	return legal_in(l, n, i, NC_CLASS_INT | NC_CLASS_BOOL, v);
 }
 
 int nc_legal_in_any(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_view *v)
 {
-	bool i32 = nc_in(l->g, n, i)->dtype == NPU_GRAPH_I32;
-
-	return legal_in(l, n, i, i32 ? NPU_GRAPH_I32 : NPU_GRAPH_F32, v);
+	return legal_in(l, n, i, NC_CLASS_FLOAT | NC_CLASS_INT | NC_CLASS_BOOL, v);
 }
 
 /* An operation may not write a tensor that it also reads. */
@@ -151,8 +173,8 @@ int nc_legal_out(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct
 	int ret;
 
 	if (!nc_legal_home(l, n, i, &val->view)) {
-		ret = nc_legal_temp(l, (enum npu_dtype)kir_dtype(t->dtype), t->rank, t->dim,
-				    val->order, &val->view);
+		ret = nc_legal_temp(l, nc_legal_dtype(t), t->rank, t->dim, val->order,
+				    &val->view);
 		if (ret)
 			return ret;
 	}
@@ -179,14 +201,14 @@ bool nc_legal_scalar(const struct nc_legal *l, const struct nc_node *n, uint32_t
 {
 	const struct nc_tensor *t = nc_in(l->g, n, i);
 
-	if (!t || !t->data || t->elems != 1 || t->dtype == NPU_GRAPH_BOOL)
+	uint32_t word;
+
+	if (!t || !t->data || t->elems != 1 || nc_word_get(t, 0, &word))
 		return false;
-	if (t->dtype == NPU_GRAPH_F32)
-		*value = *(const float *)t->data;
-	else if (t->dtype == NPU_GRAPH_I32)
-		*value = (float)*(const int32_t *)t->data;
+	if (nc_dtype_class(t->dtype) == NC_CLASS_FLOAT)
+		memcpy(value, &word, sizeof(*value));
 	else
-		*value = (float)*(const int64_t *)t->data;
+		*value = (float)(int32_t)word;
 	return true;
 }
 
@@ -308,13 +330,12 @@ static void choose_orders(struct nc_legal *l)
 				choose_order(l, g->node[i], k);
 }
 
-static int io_type_error(struct nc_legal *l, const char *what, const char *name,
+static int io_empty(struct nc_legal *l, const char *what, const char *name,
 			 const struct nc_tensor *t)
 {
 	char text[NC_SHAPE_TEXT];
 
-	return nc_error(l->diag, -ENOTSUP,
-			"%s \"%s\" is %s; inputs and outputs must be f32 or i32 and not empty",
+	return nc_error(l->diag, -ENOTSUP, "%s \"%s\" is %s; inputs and outputs may not be empty",
 			what, name, nc_shape_text(t, text));
 }
 
@@ -325,12 +346,12 @@ static int declare_inputs(struct nc_legal *l)
 	for (uint32_t i = 0; i < g->inputs; i++) {
 		const struct nc_tensor *t = g->tensor[g->input[i]];
 		struct nc_value *val = &l->val[g->input[i]];
-		int dtype = kir_dtype(t->dtype), ret;
 		uint32_t index;
+		int ret;
 
-		if (dtype < 0 || !t->elems)
-			return io_type_error(l, "input", t->name, t);
-		ret = add_tensor(l, t->name, KIR_INPUT, (enum npu_dtype)dtype, t->rank, t->dim,
+		if (!t->elems)
+			return io_empty(l, "input", t->name, t);
+		ret = add_tensor(l, t->name, KIR_INPUT, memory_dtype(t->dtype), t->rank, t->dim,
 				 NULL, &index);
 		if (ret)
 			return ret;
@@ -349,16 +370,17 @@ static int declare_outputs(struct nc_legal *l, uint32_t *first)
 	for (uint32_t i = 0; i < g->outputs; i++) {
 		const struct nc_tensor *t = g->tensor[g->output[i].tensor];
 		struct nc_value *val = &l->val[g->output[i].tensor];
-		int dtype = kir_dtype(t->dtype), ret;
 		uint32_t index;
+		int ret;
 
-		if (dtype < 0 || !t->elems)
-			return io_type_error(l, "output", g->output[i].name, t);
-		ret = add_tensor(l, g->output[i].name, KIR_OUTPUT, (enum npu_dtype)dtype, t->rank,
+		if (!t->elems)
+			return io_empty(l, "output", g->output[i].name, t);
+		ret = add_tensor(l, g->output[i].name, KIR_OUTPUT, memory_dtype(t->dtype), t->rank,
 				 t->dim, NULL, &index);
 		if (ret)
 			return ret;
-		if (val->has_home)
+		/* What rounds on the way out is not read back. */
+		if (val->has_home || (nc_legal_dtype(t) == NPU_F32 && t->dtype != NPU_GRAPH_F32))
 			continue;
 		nc_view_dense(&val->home, index, t->rank, t->dim);
 		val->has_home = true;
@@ -386,8 +408,8 @@ static int concat_homes(struct nc_legal *l, const struct nc_node *n)
 	if (axis < 0)
 		return axis;
 	if (!val->has_home) {
-		ret = nc_legal_temp(l, (enum npu_dtype)kir_dtype(y->dtype), y->rank, y->dim,
-				    val->order, &val->home);
+		ret = nc_legal_temp(l, nc_legal_dtype(y), y->rank, y->dim, val->order,
+				    &val->home);
 		if (ret)
 			return ret;
 		val->has_home = true;
@@ -417,7 +439,7 @@ static int choose_homes(struct nc_legal *l)
 
 		if (!node_needed(l, n))
 			continue;
-		if (n->op->code == NC_OP_Concat && kir_dtype(nc_out(g, n, 0)->dtype) >= 0) {
+		if (n->op->code == NC_OP_Concat) {
 			ret = concat_homes(l, n);
 		} else if (n->op->lower == nc_lower_view && l->val[n->out[0]].has_home &&
 			   wants_home(l, n->in[0])) {
@@ -431,6 +453,19 @@ static int choose_homes(struct nc_legal *l)
 			return ret;
 	}
 	return 0;
+}
+
+/* The row of the operator says which types of its first input the device computes. */
+static int check_types(struct nc_legal *l, const struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(l->g, n, 0);
+	char text[NC_SHAPE_TEXT];
+
+	if (!x || nc_dtype_class(x->dtype) & n->op->types)
+		return 0;
+	return nc_node_error(l->diag, n, -ENOTSUP,
+			     "input 0 (\"%s\") is %s; the NPU computes this operator on %s",
+			     x->name, nc_shape_text(x, text), nc_class_text(n->op->types));
 }
 
 static int lower_node(struct nc_legal *l, const struct nc_node *n)
@@ -456,17 +491,14 @@ static int lower_node(struct nc_legal *l, const struct nc_node *n)
 
 		if (!t || !l->val[n->out[i]].needed)
 			continue;
-		if (kir_dtype(t->dtype) < 0)
-			return nc_node_error(l->diag, n, -ENOTSUP,
-					     "output %u (\"%s\") is %s; the NPU computes f32 and i32 only",
-					     i, t->name, nc_shape_text(t, text));
 		for (unsigned int d = 0; d < t->rank; d++)
 			if (t->dim[d] > INT32_MAX)
 				return nc_node_error(l->diag, n, -ENOTSUP,
 						     "output %u is %s; a dimension must be below 2^31",
 						     i, nc_shape_text(t, text));
 	}
-	ret = n->op->lower(l, n);
+	ret = check_types(l, n);
+	ret = ret ? ret : n->op->lower(l, n);
 	for (uint32_t i = 0; !ret && i < n->outs; i++) {
 		const struct nc_value *val = n->out[i] == NC_NONE ? NULL : &l->val[n->out[i]];
 
@@ -491,7 +523,7 @@ static int finish_outputs(struct nc_legal *l, uint32_t first)
 		int ret;
 
 		nc_view_dense(&out, first + i, t->rank, t->dim);
-		if (!t->data && !t->input && nc_view_equal(&out, &val->home))
+		if (!t->data && !t->input && val->has_home && nc_view_equal(&out, &val->home))
 			continue;
 		node = kir_add_node(l->k, g->output[i].name, "output");
 		if (node < 0)
@@ -499,8 +531,7 @@ static int finish_outputs(struct nc_legal *l, uint32_t first)
 		l->node = (uint32_t)node;
 		l->first_op = l->k->ops;
 		if (!val->has_view) {
-			ret = nc_legal_const(l, t->name, (enum npu_dtype)kir_dtype(t->dtype),
-					     t->rank, t->dim, t->data, &val->view);
+			ret = nc_legal_value(l, t, &val->view);
 			if (ret)
 				return ret;
 			val->has_view = true;

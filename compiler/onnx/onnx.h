@@ -14,10 +14,6 @@
 #define NC_ONNX_OPSET_WRITE	17
 #define NC_ONNX_IR_WRITE	8
 
-/* TensorProto.DataType of a graph type, and back (-1: not supported). */
-int nc_onnx_type(enum npu_graph_dtype dtype);
-int nc_onnx_dtype(int type);
-
 /*
  * Walk the wire format before anything is unpacked: nesting below
  * NC_ONNX_DEPTH_MAX, lengths inside their messages, no groups, and no more

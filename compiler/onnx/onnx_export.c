@@ -241,7 +241,7 @@ static Onnx__TensorProto *make_tensor(struct export *x, const struct nc_tensor *
 	p->n_dims = t->rank;
 	p->dims = (int64_t *)(uintptr_t)t->dim;
 	p->has_data_type = true;
-	p->data_type = nc_onnx_type(t->dtype);
+	p->data_type = nc_dtype_to_onnx(t->dtype);
 	p->has_raw_data = true;
 	p->raw_data.len = t->elems * nc_dtype_bytes(t->dtype);
 	p->raw_data.data = (uint8_t *)(uintptr_t)t->data;
@@ -563,7 +563,7 @@ static Onnx__ValueInfoProto *make_value(struct export *x, const struct nc_tensor
 	type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
 	type->tensor_type = tensor;
 	tensor->has_elem_type = true;
-	tensor->elem_type = nc_onnx_type(t->dtype);
+	tensor->elem_type = nc_dtype_to_onnx(t->dtype);
 	tensor->shape = shape;
 	shape->n_dim = t->rank;
 	shape->dim = dims;

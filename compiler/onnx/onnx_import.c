@@ -41,29 +41,6 @@ struct import {
 	const char *bind;
 };
 
-int nc_onnx_type(enum npu_graph_dtype dtype)
-{
-	switch (dtype) {
-	case NPU_GRAPH_F32:
-		return ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
-	case NPU_GRAPH_I32:
-		return ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
-	case NPU_GRAPH_I64:
-		return ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
-	case NPU_GRAPH_BOOL:
-		return ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
-	}
-	return 0;
-}
-
-int nc_onnx_dtype(int type)
-{
-	for (int d = NPU_GRAPH_F32; d <= NPU_GRAPH_BOOL; d++)
-		if (nc_onnx_type((enum npu_graph_dtype)d) == type)
-			return d;
-	return -1;
-}
-
 static const char *type_name(int type)
 {
 	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(
@@ -176,11 +153,11 @@ static int typed_data(const Onnx__TensorProto *t, enum npu_graph_dtype dtype, vo
 		memcpy(data, t->float_data, elems * sizeof(float));
 	else if (dtype == NPU_GRAPH_I64)
 		memcpy(data, t->int64_data, elems * sizeof(int64_t));
-	else if (dtype == NPU_GRAPH_I32)
-		memcpy(data, t->int32_data, elems * sizeof(int32_t));
 	else
+		/* Narrower types are the low bytes of a word. */
 		for (uint64_t i = 0; i < elems; i++)
-			((uint8_t *)data)[i] = t->int32_data[i] != 0;
+			memcpy((char *)data + i * nc_dtype_bytes(dtype), &t->int32_data[i],
+			       nc_dtype_bytes(dtype));
 	return 0;
 }
 
@@ -188,7 +165,7 @@ static int typed_data(const Onnx__TensorProto *t, enum npu_graph_dtype dtype, vo
 static int64_t import_tensor(struct import *im, const Onnx__TensorProto *t, const char *name,
 			     const char *what)
 {
-	int dtype = nc_onnx_dtype(t->data_type);
+	int dtype = nc_dtype_of_onnx(t->data_type);
 	int64_t elems;
 	size_t bytes;
 	void *data;
@@ -199,7 +176,7 @@ static int64_t import_tensor(struct import *im, const Onnx__TensorProto *t, cons
 			      what, name);
 	if (dtype < 0)
 		return refuse(im, -ENOTSUP,
-			      "%s \"%s\": element type %s is not supported; FLOAT, INT32, INT64 and BOOL are",
+			      "%s \"%s\": element type %s is not supported; FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT16, INT32, INT64 and BOOL are",
 			      what, name, type_name(t->data_type));
 	if (t->n_dims > NPU_GRAPH_RANK_MAX || t->segment)
 		return refuse(im, -ENOTSUP,
@@ -362,10 +339,10 @@ static int import_input(struct import *im, const Onnx__ValueInfoProto *v)
 		type = v->type->tensor_type;
 	if (!type)
 		return refuse(im, -ENOTSUP, "input \"%s\" is not a tensor", v->name);
-	dtype = nc_onnx_dtype(type->elem_type);
+	dtype = nc_dtype_of_onnx(type->elem_type);
 	if (dtype < 0)
 		return refuse(im, -ENOTSUP,
-			      "input \"%s\": element type %s is not supported; FLOAT, INT32, INT64 and BOOL are",
+			      "input \"%s\": element type %s is not supported; FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT16, INT32, INT64 and BOOL are",
 			      v->name, type_name(type->elem_type));
 	ret = import_shape(im, v->name, type->shape, &rank, dim);
 	if (ret)

@@ -96,7 +96,7 @@ static uint32_t list_candidates(struct nc_back *b, struct candidate *c, uint32_t
 				c[count] = (struct candidate){
 					.tensor = tensor,
 					.first = i,
-					.bytes = npu_ceil_div(t->elems * npu_dtype_bytes(t->dtype),
+					.bytes = npu_ceil_div(t->elems * npu_dtype_bytes(kir_dtype(t->dtype)),
 							      NC_ALIGN_BYTES) * NC_ALIGN_BYTES,
 				};
 				index[tensor] = ++count;

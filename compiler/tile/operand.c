@@ -62,7 +62,7 @@ void nc_operand_view(struct nc_back *b, struct nc_operand *o, const struct kir_v
 		     const int64_t at[NC_LOOPS], const uint32_t dim[NC_LOOPS], enum nc_pack pack)
 {
 	o->tensor = view->tensor;
-	o->dtype = b->k->tensor[view->tensor].dtype;
+	o->dtype = kir_dtype(b->k->tensor[view->tensor].dtype);
 	o->offset = view->offset;
 	for (unsigned int i = 0; i < NC_LOOPS; i++) {
 		o->dim[i] = dim[i];

@@ -39,7 +39,8 @@ static int add_state(struct reduction *r, const uint32_t *kept, unsigned int ele
 	}
 	state->group = (int32_t)step;
 	state->buffer = nc_add_buffer(r->b, NPU_SPACE_SPM,
-				      r->arg ? NPU_I32 : r->b->k->tensor[r->op->in.tensor].dtype,
+				      r->arg ? NPU_I32 :
+				      kir_dtype(r->b->k->tensor[r->op->in.tensor].dtype),
 				      step * arrays);
 	return state->buffer == UINT32_MAX ? -ENOMEM : 0;
 }
@@ -107,7 +108,7 @@ static void add_key(const struct reduction *r, struct kir_map *m)
 {
 	const unsigned int k = NPU_UOP_CONST + m->consts;
 
-	if (r->b->k->tensor[r->op->in.tensor].dtype != NPU_F32)
+	if (kir_dtype(r->b->k->tensor[r->op->in.tensor].dtype) != NPU_F32)
 		return;
 	m->konst[m->consts++] = 31;
 	m->konst[m->consts++] = INT32_MAX;

@@ -99,7 +99,7 @@ static int check_strides(struct nc_back *b, struct kir_op *op)
 		for (unsigned int d = 0; d < access[i].ndim; d++) {
 			int64_t stride = access[i].view->stride[d];
 
-			if (access[i].dim[d] > 1 && (stride > INT32_MAX / 4 || stride < INT32_MIN / 4))
+			if (access[i].dim[d] > 1 && (stride > INT32_MAX / 8 || stride < INT32_MIN / 8))
 				return nc_op_error(b, op->node,
 						   "%s moves by %lld elements per step; the DMA engine's steps are below 2 GiB: use a smaller batch",
 						   access[i].name, (long long)stride);

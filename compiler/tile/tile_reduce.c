@@ -221,7 +221,7 @@ static int pack_input(struct nc_back *b, uint32_t node, const struct kir_reduce 
 	struct kir_op copy = { .kind = KIR_COPY, .node = node };
 	struct kir_tensor t = {
 		.kind = KIR_TEMP,
-		.dtype = b->k->tensor[op->in.tensor].dtype,
+		.dtype = kir_dtype(b->k->tensor[op->in.tensor].dtype),
 		.elems = 1,
 		.name = "packed",
 	};

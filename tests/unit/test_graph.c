@@ -177,23 +177,28 @@ static void test_no_output(void **state)
 	net_end(&net);
 }
 
-/* Types that the NPU does not have yet are refused at the border. */
+/* What an operator does not compute, and what the device's integers do not hold. */
 static void test_types(void **state)
 {
+	static const int64_t wide[] = { 1, INT64_MAX };
 	struct npu_graph *g = npu_graph_create("types");
-	int x = npu_graph_input(g, "ids", NPU_GRAPH_I64, 1, INTS(4));
+	int x = npu_graph_input(g, "ids", NPU_GRAPH_I64, 1, INTS(2));
 	struct net net;
 
 	(void)state;
-	npu_graph_output(g, "y", npu_graph_unary(g, NPU_UNARY_IDENTITY, x, 0, 0));
+	npu_graph_output(g, "y", npu_graph_unary(g, NPU_UNARY_EXP, x, 0, 0));
 	net_take(&net, g);
-	net_refused(&net, -ENOTSUP, (const char *const[]){ "\"ids\"", "i64[4]", NULL });
+	net_refused(&net, -ENOTSUP,
+		    (const char *const[]){ "Exp", "\"ids\"", "i64[2]", "floats", NULL });
 	net_end(&net);
 	g = npu_graph_create("types");
-	x = npu_graph_input(g, "ids", NPU_GRAPH_I32, 1, INTS(4));
-	npu_graph_output(g, "y", npu_graph_unary(g, NPU_UNARY_RELU, x, 0, 0));
+	x = npu_graph_input(g, "ids", NPU_GRAPH_I64, 1, INTS(2));
+	x = npu_graph_binary(g, NPU_BINARY_ADD, x,
+			     npu_graph_const(g, "c", NPU_GRAPH_I64, 1, INTS(2), wide));
+	npu_graph_output(g, "y", x);
 	net_take(&net, g);
-	net_refused(&net, -ENOTSUP, (const char *const[]){ "Relu", "\"ids\"", "i32[4]", NULL });
+	net_refused(&net, -ERANGE,
+		    (const char *const[]){ "\"c\"", "9223372036854775807", "32-bit", NULL });
 	net_end(&net);
 }
 
