@@ -180,6 +180,24 @@ ATTRS(rnn) = {
 	END
 };
 
+ATTRS(attention) = {
+	INT("is_causal", 0),
+	INT("kv_num_heads", 0),
+	INT("q_num_heads", 0),
+	INT("qk_matmul_output_mode", 0),
+	/* 1 / sqrt(features) unless given */
+	FLOAT("scale", 0.0f),
+	FLOAT("softcap", 0.0f),
+	INT("softmax_precision", 1),
+	END
+};
+ATTRS(rotary) = {
+	INT("interleaved", 0),
+	INT("num_heads", 0),
+	INT("rotary_embedding_dim", 0),
+	END
+};
+
 ATTRS(dropout) = { FLOAT("ratio", 0.5f), INT("seed", 0), END };
 ATTRS(reshape) = { INT("allowzero", 0), END };
 ATTRS(squeeze) = { LIST("axes", INTS), END };

@@ -71,9 +71,15 @@ INFER(window_conv);
 INFER(batch_norm);
 INFER(channel_norm);
 INFER(layer_norm);
+/* shape_attention.c */
+INFER(attention);
+INFER(rotary);
 #undef INFER
 
 #define EXPAND(f) int nc_expand_##f(const struct nc_expand *e)
+/* expand_attention.c */
+EXPAND(attention);
+EXPAND(rotary);
 /* expand_conv.c */
 EXPAND(conv);
 EXPAND(conv_transpose);

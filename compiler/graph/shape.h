@@ -32,6 +32,33 @@ struct nc_window {
 int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w);
 
 /**
+ * struct nc_attention - a resolved Attention
+ * @packed: heads and features are one axis, after the steps
+ * @steps: of the queries
+ * @past: steps of keys and values in the cache
+ * @total: past and new steps
+ * @features: of queries and keys, per head
+ * @values: of values, per head
+ */
+struct nc_attention {
+	bool packed;
+	int64_t batch, q_heads, kv_heads, steps, past, total, features, values;
+};
+
+int nc_attention_get(struct npu_graph *g, const struct nc_node *n, struct nc_attention *a);
+
+/**
+ * struct nc_rotary - a resolved RotaryEmbedding
+ * @features: per head
+ * @rotated: how many of them take part
+ */
+struct nc_rotary {
+	int64_t batch, heads, steps, features, rotated;
+};
+
+int nc_rotary_get(struct npu_graph *g, const struct nc_node *n, struct nc_rotary *r);
+
+/**
  * struct nc_slice - a resolved Slice, per axis
  * @start: first element
  * @step: distance, may be negative

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attention: softmax(scale q k^T + bias) v per head. Heads that share a key (grouped
+ * queries) are rows of one product. RotaryEmbedding turns pairs of features.
+ */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "expand.h"
+#include "shape.h"
+
+static const int64_t swap_heads[] = { 0, 2, 1, 3 };
+static const int64_t swap_last[] = { 0, 1, 3, 2 };
+
+/* [b, steps, heads f] as [b, heads, steps, f]. */
+static uint32_t split_heads(const struct nc_expand *e, uint32_t t, int64_t heads)
+{
+	const struct nc_tensor *x = nc_x_get(e, t);
+	const int64_t dim[] = { x->dim[0], x->dim[1], heads, x->dim[2] / heads };
+
+	if (x->rank == 4)
+		return t;
+	return nc_x_transpose(e, nc_x_reshape(e, t, 4, dim), swap_heads);
+}
+
+/* The back way, if the operator has packed heads. */
+static uint32_t join_heads(const struct nc_expand *e, uint32_t t, bool packed)
+{
+	const struct nc_tensor *x = nc_x_get(e, t);
+	const int64_t dim[] = { x->dim[0], x->dim[2], x->dim[1] * x->dim[3] };
+
+	if (!packed)
+		return t;
+	return nc_x_reshape(e, nc_x_transpose(e, t, swap_heads), 3, dim);
+}
+
+/* Input @i with the cache of input @past before it; output @present. */
+static uint32_t with_past(const struct nc_expand *e, uint32_t i, uint32_t past, uint32_t present,
+			  int64_t heads)
+{
+	uint32_t t[] = { nc_x_in(e, past), split_heads(e, nc_x_in(e, i), heads) };
+	bool cached = t[0] != NC_NONE;
+
+	t[0] = nc_x_concat(e, 2, 1 + cached, t + !cached);
+	nc_x_result(e, present, t[0]);
+	return t[0];
+}
+
+/* Queries of heads [b, heads, m, k] times [b, kv_heads, k, n]. */
+static uint32_t head_product(const struct nc_expand *e, const struct nc_attention *a,
+			     uint32_t left, uint32_t right)
+{
+	const struct nc_tensor *l = nc_x_get(e, left), *r = nc_x_get(e, right);
+	const int64_t group = a->q_heads / a->kv_heads;
+	const int64_t wide[] = { a->batch, a->kv_heads, group, l->dim[2], l->dim[3] };
+	const int64_t shared[] = { a->batch, a->kv_heads, 1, r->dim[2], r->dim[3] };
+	const int64_t flat[] = { a->batch, a->q_heads, l->dim[2], r->dim[3] };
+
+	if (group == 1)
+		return nc_x_2(e, NC_OP_MatMul, left, right);
+	return nc_x_reshape(e, nc_x_2(e, NC_OP_MatMul, nc_x_reshape(e, left, 5, wide),
+				      nc_x_reshape(e, right, 5, shared)), 4, flat);
+}
+
+/* A mask that is shorter than the keys excludes the rest. */
+static uint32_t mask_bias(const struct nc_expand *e, const struct nc_attention *a)
+{
+	uint32_t mask = nc_x_in(e, 3);
+	const struct nc_tensor *m = nc_x_get(e, mask);
+	int64_t pad[8] = { 0 };
+
+	if (mask == NC_NONE || m->dim[m->rank - 1] == a->total)
+		return mask;
+	pad[2 * m->rank - 1] = a->total - m->dim[m->rank - 1];
+	return nc_x_node(e, NC_OP_Pad, NULL, 3,
+			 (const uint32_t[]){ mask, nc_x_ints(e, pad, 2 * m->rank),
+					     nc_x_float(e, -INFINITY) });
+}
+
+/* Step i sees the past and the steps up to its own. */
+static uint32_t causal_bias(const struct nc_expand *e, const struct nc_attention *a)
+{
+	const int64_t dim[] = { a->steps, a->total };
+	float *data;
+	int64_t t;
+
+	if (e->g->err)
+		return NC_NONE;
+	data = nc_alloc_array(e->g->arena, (size_t)(a->steps * a->total), sizeof(*data));
+	if (!data) {
+		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOMEM, "out of memory");
+		return NC_NONE;
+	}
+	for (int64_t i = 0; i < a->steps; i++)
+		for (int64_t k = a->past + i + 1; k < a->total; k++)
+			data[i * a->total + k] = -INFINITY;
+	t = nc_graph_const(e->g, NULL, NPU_GRAPH_F32, 2, dim, data);
+	return t < 0 ? NC_NONE : (uint32_t)t;
+}
+
+/* scale q k^T + bias, capped: what the softmax sees. */
+static uint32_t scores(const struct nc_expand *e, const struct nc_attention *a, uint32_t q,
+		       uint32_t k)
+{
+	const struct nc_attr *given = nc_attr_given(e->n, "scale");
+	float cap = nc_attr(e->n, "softcap")->f;
+	int64_t mode = nc_attr(e->n, "qk_matmul_output_mode")->i;
+	uint32_t bias = mask_bias(e, a), t;
+
+	t = head_product(e, a, q, nc_x_transpose(e, k, swap_last));
+	t = nc_x_scalar(e, NC_OP_Mul, t, given ? given->f : 1 / sqrtf((float)a->features));
+	if (mode == 0)
+		nc_x_result(e, 3, t);
+	if (bias != NC_NONE)
+		t = nc_x_2(e, NC_OP_Add, t, bias);
+	if (nc_attr(e->n, "is_causal")->i)
+		t = nc_x_2(e, NC_OP_Add, t, causal_bias(e, a));
+	if (mode == 1)
+		nc_x_result(e, 3, t);
+	if (cap > 0) {
+		t = nc_x_1(e, NC_OP_Tanh, nc_x_scalar(e, NC_OP_Div, t, cap));
+		t = nc_x_scalar(e, NC_OP_Mul, t, cap);
+	}
+	if (mode == 2)
+		nc_x_result(e, 3, t);
+	return t;
+}
+
+int nc_expand_attention(const struct nc_expand *e)
+{
+	const struct nc_tensor *mask = nc_x_get(e, nc_x_in(e, 3));
+	struct nc_attention a;
+	uint32_t q, k, v, t;
+	int ret = nc_attention_get(e->g, e->n, &a);
+
+	if (ret)
+		return ret;
+	if ((nc_x_in(e, 3) != NC_NONE && mask->dtype == NPU_GRAPH_BOOL) ||
+	    nc_x_in(e, 6) != NC_NONE)
+		return nc_node_error(&e->g->diag, e->n, -ENOTSUP,
+				     "masks of truth values and nonpad_kv_seqlen are not supported");
+	q = split_heads(e, nc_x_in(e, 0), a.q_heads);
+	k = with_past(e, 1, 4, 1, a.kv_heads);
+	v = with_past(e, 2, 5, 2, a.kv_heads);
+	t = scores(e, &a, q, k);
+	t = nc_x_node(e, NC_OP_Softmax, NC_X_ATTRS(NC_X_INT("axis", -1)), 1, &t);
+	if (nc_attr(e->n, "qk_matmul_output_mode")->i == 3)
+		nc_x_result(e, 3, t);
+	nc_x_result(e, 0, join_heads(e, head_product(e, &a, t, v), a.packed));
+	return nc_x_done(e);
+}
+
+/* A cache over [b, heads, steps, rotated / 2]. */
+static uint32_t rotary_cache(const struct nc_expand *e, const struct nc_rotary *r, uint32_t i)
+{
+	const int64_t dim[] = { r->batch, 1, r->steps, r->rotated / 2 };
+	uint32_t t = nc_x_in(e, i);
+
+	if (nc_x_in(e, 3) != NC_NONE)
+		t = nc_x_2(e, NC_OP_Gather, t, nc_x_in(e, 3));
+	return nc_x_reshape(e, t, 4, dim);
+}
+
+/* The first or second features of all pairs. */
+static uint32_t rotary_half(const struct nc_expand *e, const struct nc_rotary *r, uint32_t x,
+			    int64_t which)
+{
+	int64_t half = r->rotated / 2;
+
+	if (nc_attr(e->n, "interleaved")->i)
+		return nc_x_slice(e, x, 3, which, r->rotated, 2);
+	return nc_x_slice(e, x, 3, which * half, (which + 1) * half, 1);
+}
+
+/* The halves in their places again. */
+static uint32_t rotary_join(const struct nc_expand *e, const struct nc_rotary *r, uint32_t *half)
+{
+	const int64_t column[] = { r->batch, r->heads, r->steps, r->rotated / 2, 1 };
+	const int64_t row[] = { r->batch, r->heads, r->steps, r->rotated };
+
+	if (!nc_attr(e->n, "interleaved")->i)
+		return nc_x_concat(e, 3, 2, half);
+	half[0] = nc_x_reshape(e, half[0], 5, column);
+	half[1] = nc_x_reshape(e, half[1], 5, column);
+	return nc_x_reshape(e, nc_x_concat(e, 4, 2, half), 4, row);
+}
+
+int nc_expand_rotary(const struct nc_expand *e)
+{
+	struct nc_rotary r;
+	uint32_t x, cos, sin, a, b, part[2];
+	int ret = nc_rotary_get(e->g, e->n, &r);
+
+	if (ret)
+		return ret;
+	x = split_heads(e, nc_x_in(e, 0), r.heads);
+	cos = rotary_cache(e, &r, 1);
+	sin = rotary_cache(e, &r, 2);
+	a = rotary_half(e, &r, x, 0);
+	b = rotary_half(e, &r, x, 1);
+	part[0] = nc_x_2(e, NC_OP_Sub, nc_x_2(e, NC_OP_Mul, cos, a), nc_x_2(e, NC_OP_Mul, sin, b));
+	part[1] = nc_x_2(e, NC_OP_Add, nc_x_2(e, NC_OP_Mul, sin, a), nc_x_2(e, NC_OP_Mul, cos, b));
+	part[0] = rotary_join(e, &r, part);
+	part[1] = nc_x_slice(e, x, 3, r.rotated, r.features, 1);
+	part[0] = nc_x_concat(e, 3, 1 + (r.rotated < r.features), part);
+	nc_x_result(e, 0, join_heads(e, part[0], nc_x_get(e, nc_x_in(e, 0))->rank == 3));
+	return nc_x_done(e);
+}
