@@ -96,9 +96,22 @@ uint32_t nc_x_ints(const struct nc_expand *e, const int64_t *value, uint32_t cou
 	return e->g->err ? NC_NONE : made(nc_graph_ints(e->g, value, count));
 }
 
+uint32_t nc_x_cast(const struct nc_expand *e, uint32_t t, enum npu_graph_dtype dtype)
+{
+	if (t == NC_NONE || nc_x_get(e, t)->dtype == dtype)
+		return t;
+	return nc_x_node(e, NC_OP_Cast, NC_X_ATTRS(NC_X_INT("to", nc_dtype_to_onnx(dtype))), 1,
+			 &t);
+}
+
 uint32_t nc_x_scalar(const struct nc_expand *e, enum nc_opcode code, uint32_t t, float value)
 {
-	return nc_x_2(e, code, t, nc_x_float(e, value));
+	return nc_x_2(e, code, t, nc_x_cast(e, nc_x_float(e, value), nc_x_get(e, t)->dtype));
+}
+
+uint32_t nc_x_where(const struct nc_expand *e, uint32_t cond, uint32_t yes, uint32_t no)
+{
+	return nc_x_node(e, NC_OP_Where, NULL, 3, (const uint32_t[]){ cond, yes, no });
 }
 
 uint32_t nc_x_reshape(const struct nc_expand *e, uint32_t t, unsigned int rank,

@@ -53,7 +53,9 @@ uint32_t nc_x_1(const struct nc_expand *e, enum nc_opcode code, uint32_t a);
 uint32_t nc_x_2(const struct nc_expand *e, enum nc_opcode code, uint32_t a, uint32_t b);
 uint32_t nc_x_float(const struct nc_expand *e, float value);
 uint32_t nc_x_ints(const struct nc_expand *e, const int64_t *value, uint32_t count);
-/* @t with a number: a op value. */
+uint32_t nc_x_cast(const struct nc_expand *e, uint32_t t, enum npu_graph_dtype dtype);
+uint32_t nc_x_where(const struct nc_expand *e, uint32_t cond, uint32_t yes, uint32_t no);
+/* @t with a number of its type: t op value. */
 uint32_t nc_x_scalar(const struct nc_expand *e, enum nc_opcode code, uint32_t t, float value);
 uint32_t nc_x_reshape(const struct nc_expand *e, uint32_t t, unsigned int rank,
 		      const int64_t *dim);

@@ -63,19 +63,52 @@ static uint32_t head_product(const struct nc_expand *e, const struct nc_attentio
 				      nc_x_reshape(e, right, 5, shared)), 4, flat);
 }
 
+static enum npu_graph_dtype type_of(const struct nc_expand *e)
+{
+	return nc_x_get(e, nc_x_in(e, 0))->dtype;
+}
+
+/* 0 where @seen is true, else -inf. */
+static uint32_t exclude(const struct nc_expand *e, uint32_t seen)
+{
+	return nc_x_where(e, seen, nc_x_cast(e, nc_x_float(e, 0), type_of(e)),
+			  nc_x_cast(e, nc_x_float(e, -INFINITY), type_of(e)));
+}
+
 /* A mask that is shorter than the keys excludes the rest. */
 static uint32_t mask_bias(const struct nc_expand *e, const struct nc_attention *a)
 {
-	uint32_t mask = nc_x_in(e, 3);
-	const struct nc_tensor *m = nc_x_get(e, mask);
+	const struct nc_tensor *m = nc_x_get(e, nc_x_in(e, 3));
+	uint32_t mask = nc_x_in(e, 3), last = nc_x_float(e, -INFINITY);
 	int64_t pad[8] = { 0 };
 
-	if (mask == NC_NONE || m->dim[m->rank - 1] == a->total)
+	if (mask == NC_NONE)
+		return mask;
+	if (m->dtype == NPU_GRAPH_BOOL)
+		mask = exclude(e, mask);
+	if (m->dim[m->rank - 1] == a->total)
 		return mask;
 	pad[2 * m->rank - 1] = a->total - m->dim[m->rank - 1];
 	return nc_x_node(e, NC_OP_Pad, NULL, 3,
 			 (const uint32_t[]){ mask, nc_x_ints(e, pad, 2 * m->rank),
-					     nc_x_float(e, -INFINITY) });
+					     nc_x_cast(e, last, type_of(e)) });
+}
+
+/* Keys at and beyond an example's length are padding. */
+static uint32_t length_bias(const struct nc_expand *e, const struct nc_attention *a)
+{
+	const int64_t dim[] = { a->batch, 1, 1, 1 };
+	uint32_t len = nc_x_in(e, 6), at = NC_NONE;
+	int64_t *number;
+
+	if (len == NC_NONE)
+		return NC_NONE;
+	number = nc_alloc_array(e->g->arena, (size_t)a->total, sizeof(*number));
+	for (int64_t i = 0; number && i < a->total; i++)
+		number[i] = i;
+	if (number)
+		at = nc_x_ints(e, number, (uint32_t)a->total);
+	return exclude(e, nc_x_2(e, NC_OP_Less, at, nc_x_reshape(e, len, 4, dim)));
 }
 
 /* Step i sees the past and the steps up to its own. */
@@ -96,7 +129,12 @@ static uint32_t causal_bias(const struct nc_expand *e, const struct nc_attention
 		for (int64_t k = a->past + i + 1; k < a->total; k++)
 			data[i * a->total + k] = -INFINITY;
 	t = nc_graph_const(e->g, NULL, NPU_GRAPH_F32, 2, dim, data);
-	return t < 0 ? NC_NONE : (uint32_t)t;
+	return nc_x_cast(e, t < 0 ? NC_NONE : (uint32_t)t, type_of(e));
+}
+
+static uint32_t add_bias(const struct nc_expand *e, uint32_t t, uint32_t bias)
+{
+	return bias == NC_NONE ? t : nc_x_2(e, NC_OP_Add, t, bias);
 }
 
 /* scale q k^T + bias, capped: what the softmax sees. */
@@ -106,16 +144,16 @@ static uint32_t scores(const struct nc_expand *e, const struct nc_attention *a, 
 	const struct nc_attr *given = nc_attr_given(e->n, "scale");
 	float cap = nc_attr(e->n, "softcap")->f;
 	int64_t mode = nc_attr(e->n, "qk_matmul_output_mode")->i;
-	uint32_t bias = mask_bias(e, a), t;
+	uint32_t t;
 
 	t = head_product(e, a, q, nc_x_transpose(e, k, swap_last));
 	t = nc_x_scalar(e, NC_OP_Mul, t, given ? given->f : 1 / sqrtf((float)a->features));
 	if (mode == 0)
 		nc_x_result(e, 3, t);
-	if (bias != NC_NONE)
-		t = nc_x_2(e, NC_OP_Add, t, bias);
+	t = add_bias(e, t, mask_bias(e, a));
+	t = add_bias(e, t, length_bias(e, a));
 	if (nc_attr(e->n, "is_causal")->i)
-		t = nc_x_2(e, NC_OP_Add, t, causal_bias(e, a));
+		t = add_bias(e, t, causal_bias(e, a));
 	if (mode == 1)
 		nc_x_result(e, 3, t);
 	if (cap > 0) {
@@ -129,17 +167,12 @@ static uint32_t scores(const struct nc_expand *e, const struct nc_attention *a, 
 
 int nc_expand_attention(const struct nc_expand *e)
 {
-	const struct nc_tensor *mask = nc_x_get(e, nc_x_in(e, 3));
 	struct nc_attention a;
 	uint32_t q, k, v, t;
 	int ret = nc_attention_get(e->g, e->n, &a);
 
 	if (ret)
 		return ret;
-	if ((nc_x_in(e, 3) != NC_NONE && mask->dtype == NPU_GRAPH_BOOL) ||
-	    nc_x_in(e, 6) != NC_NONE)
-		return nc_node_error(&e->g->diag, e->n, -ENOTSUP,
-				     "masks of truth values and nonpad_kv_seqlen are not supported");
 	q = split_heads(e, nc_x_in(e, 0), a.q_heads);
 	k = with_past(e, 1, 4, 1, a.kv_heads);
 	v = with_past(e, 2, 5, 2, a.kv_heads);

@@ -130,6 +130,18 @@ static void project(struct rnn *s)
 		s->proj = nc_x_2(e, NC_OP_Add, s->proj, b);
 }
 
+/* Is step @t inside of each sequence? [batch, 1], or NC_NONE: always. */
+static uint32_t inside(const struct rnn *s, int64_t t)
+{
+	const int64_t dim[] = { s->batch, 1 };
+	uint32_t len = nc_x_in(s->e, 4), step;
+
+	if (len == NC_NONE)
+		return NC_NONE;
+	step = nc_x_cast(s->e, nc_x_ints(s->e, &t, 1), nc_x_get(s->e, len)->dtype);
+	return nc_x_2(s->e, NC_OP_Less, step, nc_x_reshape(s->e, len, 2, dim));
+}
+
 /* The state before the first step. */
 static uint32_t first_state(const struct rnn *s)
 {
@@ -151,11 +163,19 @@ static uint32_t run_direction(struct rnn *s, bool reverse, uint32_t *y)
 	project(s);
 	for (int64_t i = 0; i < s->steps && !s->e->g->err; i++) {
 		int64_t t = reverse ? s->steps - 1 - i : i;
-		uint32_t x = nc_x_slice(s->e, s->proj, 0, t, t + 1, 1);
+		uint32_t x = nc_x_slice(s->e, s->proj, 0, t, t + 1, 1), next, seen;
 
 		x = nc_x_reshape(s->e, x, 2, row);
-		h = s->gates == 1 ? activate(s, 0, recur(s, h, s->r, x)) : gru_step(s, x, h);
-		y[t] = nc_x_reshape(s->e, h, 4, dim);
+		next = s->gates == 1 ? activate(s, 0, recur(s, h, s->r, x)) : gru_step(s, x, h);
+		seen = inside(s, t);
+		y[t] = next;
+		/* Beyond a sequence's end the state stays and Y is 0. */
+		if (seen != NC_NONE) {
+			y[t] = nc_x_where(s->e, seen, next, nc_x_float(s->e, 0));
+			next = nc_x_where(s->e, seen, next, h);
+		}
+		h = next;
+		y[t] = nc_x_reshape(s->e, y[t], 4, dim);
 	}
 	return h;
 }
@@ -178,9 +198,6 @@ static int get(struct rnn *s)
 	s->x = nc_x_in(e, 0);
 	if (s->layout)
 		s->x = nc_x_transpose(e, s->x, swap);
-	if (nc_x_in(e, 4) != NC_NONE)
-		return nc_node_error(&e->g->diag, e->n, -ENOTSUP,
-				     "sequence_lens is not supported");
 	return nc_activations_get(&e->g->diag, e->n, (unsigned int)s->dirs,
 				  s->gates == 1 ? 1 : 2, standard[s->gates > 1], s->act);
 }
