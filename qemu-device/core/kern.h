@@ -166,6 +166,8 @@ typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
  * @spread: dst[i * count + j] = src[i * stride], i below rows and j below count
  * @iota: dst[i] = first + i
  * @uop: by enum npu_uop; NULL for LD, ST, MOV, IOTA, RNG
+ * @uop_canon: the same with the one NaN of HW 9, for results whose bits are
+ *	looked at; NULL where uop gives that one
  * @lanes: reductions by enum npu_rop, of F32 [0] and I32 [1]
  * @columns: the same for many neighbouring outputs
  * @pool_max: POOL maximum; -inf without taps
@@ -186,6 +188,7 @@ struct npu_kern {
 		       uint32_t count);
 	void (*iota)(uint32_t *dst, uint32_t first, size_t count);
 	npu_kern_uop_fn *uop[NPU_KERN_UOPS];
+	npu_kern_uop_fn *uop_canon[NPU_KERN_UOPS];
 	npu_kern_lanes_fn *lanes[2][5];
 	npu_kern_columns_fn *columns[2][5];
 	void (*pool_max)(const struct npu_kern_pool *p);

@@ -17,6 +17,29 @@
 #define VEC_INLINE	static inline __attribute__((always_inline))
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
+#define TILE_VECS	8	/* at most, in each row */
+
+/* vf_canon() of a tile that hardly ever has a NaN: one comparison looks at two vectors. */
+VEC_INLINE void canon_tile(vf (*x)[TILE_VECS], const unsigned int rows, const unsigned int nv)
+{
+	vm nan = vm_none();
+
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+		for (unsigned int v = 0; v < nv; v += 2)
+			nan = vm_or(nan, vf_unord(x[i][v], x[i][v + 1 < nv ? v + 1 : v]));
+	}
+	if (__builtin_expect(vm_bits(nan) == 0, 1))
+		return;
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+		for (unsigned int v = 0; v < nv; v++)
+			x[i][v] = vf_canon(x[i][v]);
+	}
+}
+
 /*
  * Columns col .. col + VLEN * nv - 1; the last vector is masked. rows, nv and
  * by_depth are constants wherever this is inlined, so that acc is in registers.
@@ -28,7 +51,7 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 	const ptrdiff_t w_stride = g->w_stride;
 	const float *a = g->a;
 	const float *w = g->w + col;
-	vf acc[GEMM_ROWS][8];
+	vf acc[GEMM_ROWS][TILE_VECS];
 
 #pragma GCC unroll 16
 	for (unsigned int i = 0; i < rows; i++) {
@@ -40,7 +63,7 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 		acc[i][nv - 1] = vf_load_m(last, start + (nv - 1) * VLEN);
 	}
 	for (uint32_t t = g->depth; t; t--) {
-		vf wv[8];
+		vf wv[TILE_VECS];
 
 #pragma GCC unroll 8
 		for (unsigned int v = 0; v < nv && nv < 8; v++)
@@ -60,6 +83,7 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 		a += by_depth ? NPU_KERN_ROWS_MAX : 1;
 		w += w_stride;
 	}
+	canon_tile(acc, rows, nv);
 #pragma GCC unroll 16
 	for (unsigned int i = 0; i < rows; i++) {
 		float *out = g->acc[i] + col;
@@ -157,7 +181,7 @@ VEC_INLINE void depthwise_block(const struct npu_kern_depthwise *d, uint32_t cha
 {
 	const float *w = d->w + channel;
 	const bool zero = !d->init && d->from_zero;
-	vf acc[NPU_KERN_PIXELS_MAX][4];
+	vf acc[NPU_KERN_PIXELS_MAX][TILE_VECS];
 
 #pragma GCC unroll 4
 	for (unsigned int p = 0; p < pixels; p++) {
@@ -191,6 +215,7 @@ VEC_INLINE void depthwise_block(const struct npu_kern_depthwise *d, uint32_t cha
 		}
 		w += d->w_stride;
 	}
+	canon_tile(acc, pixels, nv);
 #pragma GCC unroll 4
 	for (unsigned int p = 0; p < pixels; p++) {
 		float *out = d->acc[p] + channel;

@@ -48,12 +48,12 @@ void uop_strip(const struct npu_kern_uop *u, const unsigned int sources, vec_op 
 /* IEEE 754-2019 minimum and maximum. */
 static inline vf vf_minimum(vf a, vf b)
 {
-	return vf_sel(vf_unord(a, b), vf_add(a, b), vf_minnum(a, b));
+	return vf_sel(vf_unord(a, b), vf_set1(NAN), vf_minnum(a, b));
 }
 
 static inline vf vf_maximum(vf a, vf b)
 {
-	return vf_sel(vf_unord(a, b), vf_add(a, b), vf_maxnum(a, b));
+	return vf_sel(vf_unord(a, b), vf_set1(NAN), vf_maxnum(a, b));
 }
 
 static inline vi vi_low5(vi x)
@@ -61,23 +61,29 @@ static inline vi vi_low5(vi x)
 	return vi_and(x, vi_set1(31));
 }
 
-/* UOP(NAME, sources, expression in vi a, b, c and vf fa, fb, fc) */
-#define UOPS \
-	UOP(SEL, 3, vi_sel(vi_eq(a, vi_set1(0)), c, b)) \
+/*
+ * UOP(NAME, sources, expression in vi a, b, c and vf fa, fb, fc). A NaN that
+ * HOST_UOPS give is of whatever kind the host makes.
+ */
+#define HOST_UOPS \
 	UOP(FADD, 2, vi_bits(vf_add(fa, fb))) \
 	UOP(FSUB, 2, vi_bits(vf_sub(fa, fb))) \
 	UOP(FMUL, 2, vi_bits(vf_mul(fa, fb))) \
 	UOP(FMA, 3, vi_bits(vf_fma(fa, fb, fc))) \
 	UOP(FDIV, 2, vi_bits(vf_div(fa, fb))) \
-	UOP(FMIN, 2, vi_bits(vf_minimum(fa, fb))) \
-	UOP(FMAX, 2, vi_bits(vf_maximum(fa, fb))) \
-	UOP(FABS, 1, vi_and(a, vi_set1(0x7fffffff))) \
-	UOP(FNEG, 1, vi_xor(a, vi_set1(0x80000000))) \
 	UOP(FSQRT, 1, vi_bits(vf_sqrt(fa))) \
 	UOP(FFLOOR, 1, vi_bits(vf_floor(fa))) \
 	UOP(FCEIL, 1, vi_bits(vf_ceil(fa))) \
 	UOP(FRINT, 1, vi_bits(vf_rint(fa))) \
-	UOP(FTRUNC, 1, vi_bits(vf_trunc(fa))) \
+	UOP(FTRUNC, 1, vi_bits(vf_trunc(fa)))
+
+#define UOPS \
+	HOST_UOPS \
+	UOP(SEL, 3, vi_sel(vi_eq(a, vi_set1(0)), c, b)) \
+	UOP(FMIN, 2, vi_bits(vf_minimum(fa, fb))) \
+	UOP(FMAX, 2, vi_bits(vf_maximum(fa, fb))) \
+	UOP(FABS, 1, vi_and(a, vi_set1(0x7fffffff))) \
+	UOP(FNEG, 1, vi_xor(a, vi_set1(0x80000000))) \
 	UOP(FLT, 2, vm_ones(vf_lt(fa, fb))) \
 	UOP(FLE, 2, vm_ones(vf_le(fa, fb))) \
 	UOP(FEQ, 2, vm_ones(vf_eq(fa, fb))) \
@@ -121,6 +127,18 @@ static void uop_##name(const struct npu_kern_uop *u) \
 	uop_strip(u, sources, vec_##name); \
 }
 UOPS
+#undef UOP
+
+#define UOP(name, sources, expr) \
+static inline vi vec_canon_##name(vi a, vi b, vi c) \
+{ \
+	return vi_bits(vf_canon(vf_bits(vec_##name(a, b, c)))); \
+} \
+static void uop_canon_##name(const struct npu_kern_uop *u) \
+{ \
+	uop_strip(u, sources, vec_canon_##name); \
+}
+HOST_UOPS
 #undef UOP
 
 static void kern_gather(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, size_t count)

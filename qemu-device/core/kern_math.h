@@ -9,6 +9,12 @@
 
 #include "kern.h"
 
+/* The NaN that software sees is always the same one (HW 9). */
+static inline vf vf_canon(vf x)
+{
+	return vf_sel(vf_unord(x, x), vf_set1(NAN), x);
+}
+
 static inline vf vf_abs(vf x)
 {
 	return vf_bits(vi_and(vi_bits(x), vi_set1(0x7fffffff)));
@@ -58,7 +64,7 @@ static inline vf vf_exp_core(vf x)
 
 static inline vf vf_exp(vf x)
 {
-	return vf_sel(vf_unord(x, x), x, vf_exp_core(x));
+	return vf_sel(vf_unord(x, x), vf_set1(NAN), vf_exp_core(x));
 }
 
 static inline vf vf_log(vf x)
@@ -96,7 +102,7 @@ static inline vf vf_tanh(vf x)
 	vf small = vf_fma(vf_mul(vf_poly(s, coeff, 5), s), t, t);
 	vf y = vf_sign_of(vf_sel(vf_lt(t, vf_set1(0.65625f)), small, large), x);
 
-	return vf_sel(vf_unord(x, x), x, y);
+	return vf_sel(vf_unord(x, x), vf_set1(NAN), y);
 }
 
 static inline vf vf_sigmoid(vf x)
@@ -110,7 +116,7 @@ static inline vf vf_sigmoid(vf x)
 
 	q = vf_fma(rest, vf_sub(one, q), q);
 	y = vf_sel(vf_lt(x, vf_set1(0.0f)), q, vf_sub(one, q));
-	return vf_sel(vf_unord(x, x), x, y);
+	return vf_sel(vf_unord(x, x), vf_set1(NAN), y);
 }
 
 static inline vf vf_erf(vf x)
@@ -130,7 +136,7 @@ static inline vf vf_erf(vf x)
 	vf large = vf_sub(vf_set1(1.0f), e);
 	vf y = vf_sign_of(vf_sel(vf_lt(t, vf_set1(0.921875f)), small, large), x);
 
-	return vf_sel(vf_unord(x, x), x, y);
+	return vf_sel(vf_unord(x, x), vf_set1(NAN), y);
 }
 
 /*

@@ -216,7 +216,7 @@ void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
 	}
 #pragma GCC unroll 4
 	for (unsigned int v = 0; v < nv; v++) {
-		vf out = average ? vf_div(acc[v], vf_set1(p->divisor)) :
+		vf out = average ? vf_canon(vf_div(acc[v], vf_set1(p->divisor))) :
 				   vf_sel(nan[v], vf_set1(NAN), acc[v]);
 
 		if (v + 1 < nv)

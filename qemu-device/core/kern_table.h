@@ -24,6 +24,11 @@ const struct npu_kern KERN_VARIANT = {
 		UOPS
 #undef UOP
 	},
+	.uop_canon = {
+#define UOP(name, sources, expr) [NPU_UOP_##name] = uop_canon_##name,
+		HOST_UOPS
+#undef UOP
+	},
 	.lanes = {
 		{
 			[NPU_ROP_SUM] = lanes_sum_f32,

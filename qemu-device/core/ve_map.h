@@ -48,12 +48,14 @@ enum map_place {
  * @index: constant, buffer or view
  * @def: step that makes it
  * @last_use: last step that reads it
+ * @bits_seen: a reader tells one NaN from another
  */
 struct map_value {
 	enum map_place place;
 	uint8_t index;
 	uint8_t def;
 	uint8_t last_use;
+	bool bits_seen;
 };
 
 enum map_step_kind {
@@ -67,6 +69,7 @@ enum map_step_kind {
 /**
  * struct map_step - one micro-op
  * @kind: see enum
+ * @op: micro-op
  * @fn: kernel of an OP
  * @sources: values read
  * @src: value numbers
@@ -76,6 +79,7 @@ enum map_step_kind {
  */
 struct map_step {
 	enum map_step_kind kind;
+	uint8_t op;
 	npu_kern_uop_fn *fn;
 	uint8_t sources;
 	uint8_t src[3];

@@ -59,7 +59,7 @@ static bool decode_step(const struct npu_kern *kern, uint32_t word, struct map_s
 	};
 	const uint32_t op = NPU_UOP_OP(word);
 
-	*step = (struct map_step) { .kind = MAP_STEP_OP };
+	*step = (struct map_step) { .kind = MAP_STEP_OP, .op = (uint8_t)op };
 	if (op == NPU_UOP_LD) {
 		step->kind = MAP_STEP_LOAD;
 		step->view = NPU_UOP_A(word);
@@ -76,10 +76,31 @@ static bool decode_step(const struct npu_kern *kern, uint32_t word, struct map_s
 	} else if (op == NPU_UOP_MOV) {
 		step->kind = MAP_STEP_NONE;
 	} else {
-		step->fn = kern->uop[op];
-		return step->fn != NULL;
+		return kern->uop[op] != NULL;
 	}
 	return true;
+}
+
+/* Whether @op takes its sources as they are: to arithmetic, one NaN is like another. */
+static bool sees_bits(uint32_t op)
+{
+	return op < NPU_UOP_FADD || op == NPU_UOP_FABS || op == NPU_UOP_FNEG ||
+	       (op >= NPU_UOP_IADD && op != NPU_UOP_F2I);
+}
+
+static void choose_kernels(struct map_plan *plan)
+{
+	const struct npu_kern *kern = plan->x->kern;
+
+	for (uint32_t i = 0; i < plan->steps; i++) {
+		struct map_step *step = &plan->step[i];
+
+		if (step->kind != MAP_STEP_OP)
+			continue;
+		step->fn = kern->uop[step->op];
+		if (plan->value[step->dst].bits_seen && kern->uop_canon[step->op])
+			step->fn = kern->uop_canon[step->op];
+	}
 }
 
 static bool name_values(struct map_plan *plan, const struct npu_desc_map *d)
@@ -104,6 +125,8 @@ static bool name_values(struct map_plan *plan, const struct npu_desc_map *d)
 			step->src[s] = operand[s] < NPU_UOP_CONST ? reg[operand[s]] :
 				       (uint8_t)(operand[s] - NPU_UOP_CONST);
 			plan->value[step->src[s]].last_use = number;
+			plan->value[step->src[s]].bits_seen |=
+				step->kind != MAP_STEP_NONE && sees_bits(step->op);
 		}
 		if (step->kind == MAP_STEP_NONE) {	/* MOV: another name */
 			reg[NPU_UOP_DST(word[i])] = step->src[0];
@@ -299,6 +322,7 @@ enum npu_fault_code npu_map_plan(struct map_plan *plan, const struct npu_exec *x
 							  block_access(plan, &plan->view[v]);
 	if (!name_values(plan, d))
 		return NPU_FAULT_UNSUPPORTED;
+	choose_kernels(plan);
 	fold_loads(plan);
 	fold_stores(plan);
 	assign_buffers(plan);

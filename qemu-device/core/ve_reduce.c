@@ -100,12 +100,37 @@ static struct reduce_block reduce_block(const struct reduce *v, uint64_t unit)
 	};
 }
 
-static void uop(const struct reduce *v, enum npu_uop op, uint32_t *dst, const uint32_t *a,
-		const uint32_t *b, uint32_t count)
+/* Combine 16 rows of lanes to one of results. */
+static void combine_lanes(const struct reduce *v, uint32_t *state)
 {
-	const struct npu_kern_uop u = { .dst = dst, .src = { a, b }, .count = count };
+	const struct npu_kern *kern = v->x->kern;
+	npu_kern_uop_fn *last = kern->uop_canon[v->combine];
 
-	v->x->kern->uop[op](&u);
+	for (uint32_t half = LANES / 2; half; half /= 2) {
+		const struct npu_kern_uop u = {
+			.dst = state,
+			.src = { state, state + half * v->block },
+			.count = half * v->block,
+		};
+
+		if (half == 1 && last)
+			last(&u);
+		else
+			kern->uop[v->combine](&u);
+	}
+}
+
+/* Lanes that are results: the maximum of x and x is x, or the NaN of HW 9. */
+static void canon_lanes(const struct reduce *v, uint32_t *state)
+{
+	const struct npu_kern_uop u = {
+		.dst = state,
+		.src = { state, state },
+		.count = LANES * v->block,
+	};
+
+	if (!v->is_int)
+		v->x->kern->uop[NPU_UOP_FMAX](&u);
 }
 
 static void take_columns(const struct reduce *v, const struct reduce_block *block,
@@ -235,12 +260,12 @@ static void reduce_unit(const struct reduce *v, const struct reduce_block *block
 		kern->spread(state, &v->start, 0, 1, LANES * v->block);
 	v->take(v, block, state);
 	if (v->lanes_out) {
+		canon_lanes(v, state);
 		kern->transpose((float *)block->out, step, (const float *)state, v->block, LANES,
 				block->count);
 		return;
 	}
-	for (uint32_t half = LANES / 2; half; half /= 2)
-		uop(v, v->combine, state, state, state + half * v->block, half * v->block);
+	combine_lanes(v, state);
 	kern->scatter(block->out, step, state, block->count);
 }
 

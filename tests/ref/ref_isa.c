@@ -43,6 +43,12 @@ static uint32_t as_bits(float x)
 	return bits;
 }
 
+/* Of a floating-point result: there is one NaN. */
+static uint32_t result(float x)
+{
+	return isnan(x) ? 0x7fc00000 : as_bits(x);
+}
+
 static float get_f(const uint8_t *base, int64_t elem)
 {
 	return as_float(get(base, elem));
@@ -50,7 +56,7 @@ static float get_f(const uint8_t *base, int64_t elem)
 
 static void put_f(uint8_t *base, int64_t elem, float x)
 {
-	put(base, elem, as_bits(x));
+	put(base, elem, result(x));
 }
 
 static float maximum(float a, float b)
@@ -249,31 +255,31 @@ uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c)
 
 	switch (op) {
 	case NPU_UOP_SEL: return a != 0 ? b : c;
-	case NPU_UOP_FADD: return as_bits(x + y);
-	case NPU_UOP_FSUB: return as_bits(x - y);
-	case NPU_UOP_FMUL: return as_bits(x * y);
-	case NPU_UOP_FMA: return as_bits(fmaf(x, y, z));
-	case NPU_UOP_FDIV: return as_bits(x / y);
-	case NPU_UOP_FMIN: return as_bits(minimum(x, y));
-	case NPU_UOP_FMAX: return as_bits(maximum(x, y));
+	case NPU_UOP_FADD: return result(x + y);
+	case NPU_UOP_FSUB: return result(x - y);
+	case NPU_UOP_FMUL: return result(x * y);
+	case NPU_UOP_FMA: return result(fmaf(x, y, z));
+	case NPU_UOP_FDIV: return result(x / y);
+	case NPU_UOP_FMIN: return result(minimum(x, y));
+	case NPU_UOP_FMAX: return result(maximum(x, y));
 	case NPU_UOP_FABS: return a & 0x7fffffff;
 	case NPU_UOP_FNEG: return a ^ 0x80000000;
-	case NPU_UOP_FSQRT: return as_bits(sqrtf(x));
-	case NPU_UOP_FFLOOR: return as_bits(floorf(x));
-	case NPU_UOP_FCEIL: return as_bits(ceilf(x));
-	case NPU_UOP_FRINT: return as_bits(nearbyintf(x));
-	case NPU_UOP_FTRUNC: return as_bits(truncf(x));
+	case NPU_UOP_FSQRT: return result(sqrtf(x));
+	case NPU_UOP_FFLOOR: return result(floorf(x));
+	case NPU_UOP_FCEIL: return result(ceilf(x));
+	case NPU_UOP_FRINT: return result(nearbyintf(x));
+	case NPU_UOP_FTRUNC: return result(truncf(x));
 	case NPU_UOP_FLT: return truth(x < y);
 	case NPU_UOP_FLE: return truth(x <= y);
 	case NPU_UOP_FEQ: return truth(x == y);
-	case NPU_UOP_EXP: return as_bits(ref_isa_exp(x));
-	case NPU_UOP_LOG: return as_bits(ref_isa_log(x));
-	case NPU_UOP_TANH: return as_bits(ref_isa_tanh(x));
-	case NPU_UOP_SIGMOID: return as_bits(ref_isa_sigmoid(x));
-	case NPU_UOP_ERF: return as_bits(ref_isa_erf(x));
-	case NPU_UOP_SIN: return as_bits(ref_isa_sin(x));
-	case NPU_UOP_COS: return as_bits(ref_isa_cos(x));
-	case NPU_UOP_I2F: return as_bits((float)(int32_t)a);
+	case NPU_UOP_EXP: return result(ref_isa_exp(x));
+	case NPU_UOP_LOG: return result(ref_isa_log(x));
+	case NPU_UOP_TANH: return result(ref_isa_tanh(x));
+	case NPU_UOP_SIGMOID: return result(ref_isa_sigmoid(x));
+	case NPU_UOP_ERF: return result(ref_isa_erf(x));
+	case NPU_UOP_SIN: return result(ref_isa_sin(x));
+	case NPU_UOP_COS: return result(ref_isa_cos(x));
+	case NPU_UOP_I2F: return result((float)(int32_t)a);
 	case NPU_UOP_F2I: return to_integer(x);
 	default: return integer_uop(op, a, b);
 	}
@@ -376,7 +382,7 @@ static uint32_t lane_take(unsigned int rop, bool integer, uint32_t lane, uint32_
 		return lane_combine(rop, integer, lane, x);
 	if (integer)
 		return lane + x * x;
-	return as_bits(fmaf(as_float(x), as_float(x), as_float(lane)));
+	return result(fmaf(as_float(x), as_float(x), as_float(lane)));
 }
 
 /* Calls take(arg, e, bits) for the elements of the output at @index in row-major order. */
@@ -445,6 +451,14 @@ static void take_extreme(void *arg, uint32_t e, uint32_t x)
 	m->at = e;
 }
 
+static void put_reduced(uint8_t *base, int64_t elem, bool integer, uint32_t bits)
+{
+	if (integer)
+		put(base, elem, bits);
+	else
+		put_f(base, elem, as_float(bits));
+}
+
 static void reduce_output(const struct ref_isa *m, const struct npu_desc_reduce *d,
 			  const uint32_t index[4])
 {
@@ -469,13 +483,13 @@ static void reduce_output(const struct ref_isa *m, const struct npu_desc_reduce 
 	each_reduced(m, d, index, take_lane, &l);
 	if (d->hdr.flags & NPU_F_LANES_OUT) {
 		for (int i = 0; i < 16; i++)
-			put(out, at + i, l.lane[i]);
+			put_reduced(out, at + i, integer, l.lane[i]);
 		return;
 	}
 	for (int half = 8; half >= 1; half /= 2)
 		for (int i = 0; i < half; i++)
 			l.lane[i] = lane_combine(d->rop, integer, l.lane[i], l.lane[i + half]);
-	put(out, at, l.lane[0]);
+	put_reduced(out, at, integer, l.lane[0]);
 }
 
 static void reduce(const struct ref_isa *m, const struct npu_desc_reduce *d)

@@ -35,8 +35,8 @@ static uint32_t pick(struct kern_gen *g, const uint32_t *from, size_t count)
 uint32_t kern_value(struct kern_gen *g)
 {
 	static const uint32_t special[] = {
-		0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000, 0x00000001,
-		0x80000001, 0x007fffff, 0x00800000, 0x3f800000, 0xbf800000, 0x7f7fffff,
+		0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000,
+		0x7f800001, 0xffc12345, 0x00000001, 0x80000001, 0x007fffff, 0x00800000, 0x3f800000, 0xbf800000, 0x7f7fffff,
 	};
 	float x = (float)kern_below(g, 1u << 24) / (float)(1u << 22) - 2.0f;
 	uint32_t bits;
@@ -294,8 +294,8 @@ static bool map_view(struct kern_gen *g, struct npu_desc_map *d, unsigned int dt
 }
 
 /*
- * Registers 0 .. 15 hold floats and 16 .. 31 integers, so that no integer
- * operation sees the bits of a NaN.
+ * Registers 0 .. 15 hold floats and 16 .. 31 integers, so that most operations
+ * see values of their kind; some see the others.
  */
 #define FLOAT_REGS	16
 #define OPS(...)	((const uint32_t[]){ __VA_ARGS__ })
@@ -307,10 +307,15 @@ struct map_writer {
 	uint32_t word[NPU_MAP_UOPS];
 	uint32_t floats;	/* registers 0 .. floats - 1 are written */
 	uint32_t ints;
+	uint32_t latest;	/* written by the last operation */
 };
 
 static uint32_t map_source(struct map_writer *w, bool is_float)
 {
+	if (one_in(w->g, 8))
+		is_float = !is_float;
+	if (one_in(w->g, 3) && is_float == (w->latest < FLOAT_REGS))
+		return w->latest;
 	if (one_in(w->g, 5))	/* even constants are floats, odd ones integers */
 		return NPU_UOP_CONST + kern_below(w->g, NPU_MAP_CONSTS / 2) * 2 + !is_float;
 	return is_float ? kern_below(w->g, w->floats) :
@@ -334,6 +339,8 @@ static void map_emit(struct map_writer *w, uint32_t op, uint32_t dst, uint32_t a
 		     uint32_t c)
 {
 	w->word[w->d->uops++] = NPU_UOP_WORD(op, dst, a, b, c);
+	if (op != NPU_UOP_ST)
+		w->latest = dst;
 }
 
 static void map_float_op(struct map_writer *w)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random CONV, MATMUL, MAP, REDUCE and POOL descriptors whose results are
- * defined to the bit (up to what a NaN looks like), sized around the blocks of
- * the device's kernels, with operands placed anywhere in SPM and ACC.
+ * defined to the bit, sized around the blocks of the device's kernels, with
+ * operands placed anywhere in SPM and ACC.
  */
 #ifndef KERN_GEN_H
 #define KERN_GEN_H

@@ -23,6 +23,7 @@
 #define WORK		150000
 #define LARGE_CASES	3	/* with work for several threads */
 #define LARGE_WORK	3000000
+#define NAN_ELEMS	40
 
 static uint64_t seed;
 static uint32_t cases = DEFAULT_CASES;
@@ -44,16 +45,11 @@ static void fill(struct kern_gen *g, uint32_t *at, uint32_t elems)
 		at[i] = kern_value(g);
 }
 
-static bool is_nan(uint32_t bits)
-{
-	return (bits & 0x7fffffff) > 0x7f800000;
-}
-
 static void check_same(const char *what, const uint32_t *want, const uint32_t *got,
 		       uint32_t elems)
 {
 	for (uint32_t i = 0; i < elems; i++)
-		if (want[i] != got[i] && !(is_nan(want[i]) && is_nan(got[i])))
+		if (want[i] != got[i])
 			fail_msg("%s: element %u of %s is %08x, not %08x", what, i,
 				 elems == SPM_ELEMS ? "SPM" : "ACC", got[i], want[i]);
 }
@@ -104,8 +100,7 @@ static void run_case(struct kern_gen *g, const struct machine *m, const union ke
 	free(acc);
 }
 
-static void run_cases(const char *name, bool (*make)(struct kern_gen *, union kern_desc *),
-		      uint32_t array_cols, uint32_t count, uint64_t work)
+static struct machine make_machine(void)
 {
 	struct machine m;
 
@@ -115,6 +110,22 @@ static void run_cases(const char *name, bool (*make)(struct kern_gen *, union ke
 		assert_non_null(m.spm[i]);
 		assert_non_null(m.acc[i]);
 	}
+	return m;
+}
+
+static void free_machine(const struct machine *m)
+{
+	for (int i = 0; i < 2; i++) {
+		free(m->spm[i]);
+		free(m->acc[i]);
+	}
+}
+
+static void run_cases(const char *name, bool (*make)(struct kern_gen *, union kern_desc *),
+		      uint32_t array_cols, uint32_t count, uint64_t work)
+{
+	struct machine m = make_machine();
+
 	for (uint32_t i = 0; i < count; i++) {
 		const uint64_t state = (seed + i) * 0x9e3779b97f4a7c15ull + array_cols + work;
 		struct kern_gen g = {
@@ -138,10 +149,7 @@ static void run_cases(const char *name, bool (*make)(struct kern_gen *, union ke
 		snprintf(what, sizeof(what), "%s case %u, %u columns", name, i, array_cols);
 		run_case(&g, &m, &d, what);
 	}
-	for (int i = 0; i < 2; i++) {
-		free(m.spm[i]);
-		free(m.acc[i]);
-	}
+	free_machine(&m);
 }
 
 static void test_conv(void **state)
@@ -165,6 +173,56 @@ static void test_map(void **state)
 {
 	(void)state;
 	run_cases("MAP", kern_map, 32, 8 * cases, 0);
+}
+
+/* m1 = @make of NaN, m2 = @look at m1, which is stored. */
+static void nan_case(struct kern_gen *g, const struct machine *m, uint32_t make, uint32_t look)
+{
+	union kern_desc d = { 0 };
+	struct npu_desc_map *map = &d.map;
+	uint32_t *word;
+	char what[100];
+
+	map->hdr.opcode = NPU_OP_MAP;
+	map->operands = 2;
+	map->uops = 4;
+	for (int i = 0; i < 4; i++)
+		map->dim[i] = i == 3 ? NAN_ELEMS : 1;
+	for (uint32_t v = 0; v < 2; v++)
+		map->view[v] = (struct npu_view) {
+			.ref = { .addr = v * NAN_ELEMS * 4, .reg = NPU_REG_NONE },
+			.stride = { 0, 0, 0, 1 },
+		};
+	word = (uint32_t *)&map->view[2];
+	word[0] = NPU_UOP_WORD(NPU_UOP_LD, 0, 0, 0, 0);
+	word[1] = NPU_UOP_WORD(make, 1, 0, 0, 0);
+	word[2] = NPU_UOP_WORD(look, 2, 1, 1, 1);
+	word[3] = NPU_UOP_WORD(NPU_UOP_ST, 1, 2, 0, 0);
+	for (uint32_t i = 0; i < NAN_ELEMS; i++)
+		m->spm[0][i] = 0x7f800001 + i * 0x12345 + (i % 2 ? 0x80000000 : 0);
+	snprintf(what, sizeof(what), "micro-op %02x of a NaN by %02x", look, make);
+	run_case(g, m, &d, what);
+}
+
+/* Whatever looks at a NaN that arithmetic has made sees the same one. */
+static void test_nan(void **state)
+{
+	static const uint8_t look[] = {
+#define NPU_UOP(name, code, nsrc, cost, cap) code,
+#include "npu_ops.h.inc"
+	};
+	struct machine m = make_machine();
+	struct kern_gen g = { .array_cols = 32 };
+
+	(void)state;
+	memset(m.spm[0], 0, SPM_ELEMS * 4);
+	memset(m.acc[0], 0, ACC_ELEMS * 4);
+	for (uint32_t make = NPU_UOP_FADD; make <= NPU_UOP_COS; make++)
+		for (size_t i = 0; i < sizeof(look); i++)
+			if (npu_kern_scalar.uop[make] &&
+			    (npu_kern_scalar.uop[look[i]] || look[i] == NPU_UOP_MOV))
+				nan_case(&g, &m, make, look[i]);
+	free_machine(&m);
 }
 
 static void test_reduce(void **state)
@@ -233,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_conv),
 		cmocka_unit_test(test_matmul),
 		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_nan),
 		cmocka_unit_test(test_reduce),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_cancel),
