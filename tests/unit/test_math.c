@@ -156,6 +156,64 @@ static void test_random_values(void **state)
 	}
 }
 
+static const uint8_t functions[] = {
+	NPU_UOP_EXP, NPU_UOP_LOG, NPU_UOP_TANH, NPU_UOP_SIGMOID, NPU_UOP_ERF, NPU_UOP_SIN,
+	NPU_UOP_COS,
+};
+
+static void check_functions(const uint32_t *x, size_t count)
+{
+	for (size_t i = 0; i < sizeof(functions); i++)
+		check_block(functions[i], x, x, x, count);
+}
+
+/* Of both signs, every exponent. */
+static void test_exponents(void **state)
+{
+	uint32_t x[BLOCK];
+
+	(void)state;
+	for (uint32_t exponent = 0; exponent < 512; exponent++) {
+		for (size_t i = 0; i < BLOCK; i++)
+			x[i] = exponent << 23 | random_bits() >> 9;
+		check_functions(x, BLOCK);
+	}
+}
+
+/* The floats next to @x and -@x. */
+static void check_around(double x)
+{
+	const float centre = (float)x;
+	uint32_t bits, around[BLOCK];
+
+	memcpy(&bits, &centre, sizeof(bits));
+	for (uint32_t i = 0; i < BLOCK; i++)
+		around[i] = (bits + i / 2 - BLOCK / 4) ^ i << 31;
+	check_functions(around, BLOCK);
+}
+
+/* Where a step of appendix A rounds the other way, or another formula begins. */
+static void test_breakpoints(void **state)
+{
+	static const double ends[] = { 89, 105, 0.65625, 0.921875, 4, 0x1p18, 0x1p-126 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		check_around(ends[i]);
+	for (int n = 0; n < 152; n++) {			/* k of E and its half */
+		check_around((n + 0.5) * M_LN2);
+		check_around((n + 0.5) * M_LN2 / 2);	/* of TANH */
+	}
+	for (int n = -148; n < 128; n++) {		/* k of LOG, exponents */
+		check_around(ldexp(M_SQRT1_2, n));
+		check_around(ldexp(1, n));
+	}
+	for (int n = 1; n < 200; n++)			/* zeros and ends of quarter turns */
+		check_around(n * M_PI_4);
+	for (int n = 0; n < 200; n++)
+		check_around((1 + random_bits() % 0x80000) * M_PI_4);
+}
+
 static double sigmoid(double x)
 {
 	return 1 / (1 + exp(-x));
@@ -234,6 +292,8 @@ int main(void)
 		cmocka_unit_test(test_table_is_complete),
 		cmocka_unit_test(test_special_values),
 		cmocka_unit_test(test_random_values),
+		cmocka_unit_test(test_exponents),
+		cmocka_unit_test(test_breakpoints),
 		cmocka_unit_test(test_exp),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_tanh),
