@@ -20,6 +20,9 @@
  * memory than a small multiple of the file. 0, or -EINVAL with a message.
  */
 int nc_onnx_scan(const uint8_t *data, size_t bytes, struct nc_diag *diag);
+/* The same for a message of another type: a struct ProtobufCMessageDescriptor. */
+int nc_onnx_scan_message(const void *type, const uint8_t *data, size_t bytes,
+			 struct nc_diag *diag);
 
 /* A model in memory; the graph is empty before. 0, or -errno in the graph. */
 int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind);

@@ -7,39 +7,17 @@
  * Shapes are inferred as nodes come, so all input dimensions must be known:
  * symbolic ones get values from the caller.
  */
-#include "onnx.h"
+#include "onnx_import.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "onnx.pb-c.h"
-
 #define NAME_BYTES_MAX	4096
 /* A graph takes at most this many times its file, and this much more. */
 #define GRAPH_GROWTH		4
 #define GRAPH_FREE_BYTES	(1ull << 30)
-
-/* A name that something in the model gives to a tensor. */
-struct def {
-	const char *name;
-	uint32_t tensor;	/* NC_NONE until it is computed */
-};
-
-/**
- * struct import - one model being read
- * @defs: everything that has a name, sorted by name
- * @bind: the caller's dimensions, "N=1,seq=28"
- */
-struct import {
-	struct npu_graph *g;
-	const Onnx__GraphProto *graph;
-	int64_t opset;
-	struct def *def;
-	uint32_t defs;
-	const char *bind;
-};
 
 static const char *type_name(int type)
 {
@@ -49,9 +27,7 @@ static const char *type_name(int type)
 	return v ? v->name : "unknown";
 }
 
-#define refuse(im, err, ...)	nc_error(&(im)->g->diag, err, __VA_ARGS__)
-
-static int no_memory(struct import *im)
+int nc_onnx_no_memory(struct nc_onnx_import *im)
 {
 	return refuse(im, -ENOMEM, "out of memory");
 }
@@ -60,34 +36,45 @@ static int no_memory(struct import *im)
 
 static int compare_defs(const void *a, const void *b)
 {
-	return strcmp(((const struct def *)a)->name, ((const struct def *)b)->name);
+	return strcmp(((const struct nc_onnx_def *)a)->name, ((const struct nc_onnx_def *)b)->name);
 }
 
 /* Among the first @count definitions, which are sorted. */
-static struct def *find_among(const struct import *im, uint32_t count, const char *name)
+static struct nc_onnx_def *find_among(const struct nc_onnx_import *im, uint32_t count,
+				      const char *name)
 {
-	struct def key = { .name = name };
+	struct nc_onnx_def key = { .name = name };
 
 	return bsearch(&key, im->def, count, sizeof(key), compare_defs);
 }
 
-static struct def *find_def(const struct import *im, const char *name)
+struct nc_onnx_def *nc_onnx_find(const struct nc_onnx_import *im, const char *name)
 {
 	return find_among(im, im->defs, name);
 }
 
-static int add_def(struct import *im, const char *what, const char *name)
+int nc_onnx_add_def(struct nc_onnx_import *im, const char *what, const char *name)
 {
 	if (!name || !*name)
 		return refuse(im, -EINVAL, "the model has %s without a name", what);
 	if (strlen(name) > NAME_BYTES_MAX)
 		return refuse(im, -EINVAL, "the model has %s whose name is longer than %d bytes",
 			      what, NAME_BYTES_MAX);
-	im->def[im->defs++] = (struct def){ .name = name, .tensor = NC_NONE };
+	im->def[im->defs++] = (struct nc_onnx_def){ .name = name, .tensor = NC_NONE };
 	return 0;
 }
 
-static int collect_names(struct import *im)
+int nc_onnx_sort_defs(struct nc_onnx_import *im)
+{
+	qsort(im->def, im->defs, sizeof(*im->def), compare_defs);
+	for (uint32_t i = 1; i < im->defs; i++)
+		if (!strcmp(im->def[i - 1].name, im->def[i].name))
+			return refuse(im, -EINVAL, "tensor \"%s\" is defined twice",
+				      im->def[i].name);
+	return 0;
+}
+
+static int collect_names(struct nc_onnx_import *im)
 {
 	const Onnx__GraphProto *graph = im->graph;
 	size_t count = graph->n_initializer + graph->n_input;
@@ -101,9 +88,9 @@ static int collect_names(struct import *im)
 			      graph->n_node, count, NC_NODES_MAX);
 	im->def = nc_alloc_array(im->g->arena, count, sizeof(*im->def));
 	if (!im->def)
-		return no_memory(im);
+		return nc_onnx_no_memory(im);
 	for (size_t i = 0; !ret && i < graph->n_initializer; i++)
-		ret = add_def(im, "an initialiser", graph->initializer[i]->name);
+		ret = nc_onnx_add_def(im, "an initialiser", graph->initializer[i]->name);
 	qsort(im->def, im->defs, sizeof(*im->def), compare_defs);
 	initializers = im->defs;
 	for (size_t i = 0; !ret && i < graph->n_input; i++) {
@@ -111,28 +98,21 @@ static int collect_names(struct import *im)
 
 		/* Before IR version 4, initialisers were inputs too. */
 		if (!name || !find_among(im, initializers, name))
-			ret = add_def(im, "an input", name);
+			ret = nc_onnx_add_def(im, "an input", name);
 	}
 	for (size_t i = 0; i < graph->n_node; i++)
 		for (size_t k = 0; !ret && k < graph->node[i]->n_output; k++)
 			if (*graph->node[i]->output[k])
-				ret = add_def(im, "a node output", graph->node[i]->output[k]);
-	if (ret)
-		return ret;
-	qsort(im->def, im->defs, sizeof(*im->def), compare_defs);
-	for (uint32_t i = 1; i < im->defs; i++)
-		if (!strcmp(im->def[i - 1].name, im->def[i].name))
-			return refuse(im, -EINVAL, "tensor \"%s\" is defined twice",
-				      im->def[i].name);
-	return 0;
+				ret = nc_onnx_add_def(im, "a node output", graph->node[i]->output[k]);
+	return ret ? ret : nc_onnx_sort_defs(im);
 }
 
 /* The name now stands for @tensor. */
-static int define(struct import *im, const char *name, int64_t tensor)
+int nc_onnx_define(struct nc_onnx_import *im, const char *name, int64_t tensor)
 {
 	if (tensor < 0)
 		return (int)tensor;
-	find_def(im, name)->tensor = (uint32_t)tensor;
+	nc_onnx_find(im, name)->tensor = (uint32_t)tensor;
 	return 0;
 }
 
@@ -162,7 +142,7 @@ static int typed_data(const Onnx__TensorProto *t, enum npu_graph_dtype dtype, vo
 }
 
 /* @what names it in messages: 'initialiser "w"'. */
-static int64_t import_tensor(struct import *im, const Onnx__TensorProto *t, const char *name,
+int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
 			     const char *what)
 {
 	int dtype = nc_dtype_of_onnx(t->data_type);
@@ -194,7 +174,7 @@ static int64_t import_tensor(struct import *im, const Onnx__TensorProto *t, cons
 			      what, name, elems);
 	data = nc_alloc(im->g->arena, bytes);
 	if (!data)
-		return no_memory(im);
+		return nc_onnx_no_memory(im);
 	if (t->has_raw_data) {
 		if (bytes)
 			memcpy(data, t->raw_data.data, bytes);
@@ -208,7 +188,7 @@ static int64_t import_tensor(struct import *im, const Onnx__TensorProto *t, cons
 			      t->dims, data);
 }
 
-static int import_initializers(struct import *im)
+static int import_initializers(struct nc_onnx_import *im)
 {
 	const Onnx__GraphProto *graph = im->graph;
 
@@ -216,7 +196,7 @@ static int import_initializers(struct import *im)
 		return refuse(im, -ENOTSUP, "sparse initialisers are not supported; store them dense");
 	for (size_t i = 0; i < graph->n_initializer; i++) {
 		const Onnx__TensorProto *t = graph->initializer[i];
-		int ret = define(im, t->name, import_tensor(im, t, t->name, "initialiser"));
+		int ret = nc_onnx_define(im, t->name, nc_onnx_tensor(im, t, t->name, "initialiser"));
 
 		if (ret)
 			return ret;
@@ -227,7 +207,7 @@ static int import_initializers(struct import *im)
 /* ---- inputs and outputs ---- */
 
 /* The value of @name in "a=1,b=2,*=3"; -ENOENT when it is not there. */
-static int64_t bound(const struct import *im, const char *name)
+static int64_t bound(const struct nc_onnx_import *im, const char *name)
 {
 	int64_t any = -ENOENT;
 
@@ -246,7 +226,7 @@ static int64_t bound(const struct import *im, const char *name)
 }
 
 /* "name=number" separated by commas, and nothing else. */
-static int check_bind(struct import *im)
+static int check_bind(struct nc_onnx_import *im)
 {
 	for (const char *at = im->bind; at && *at;) {
 		size_t length = strcspn(at, "=,");
@@ -268,7 +248,7 @@ static int check_bind(struct import *im)
 }
 
 /* @given: the dimension of what the caller has for this input, or -1. */
-static int import_dim(struct import *im, const char *name, size_t i,
+static int import_dim(struct nc_onnx_import *im, const char *name, size_t i,
 		      const Onnx__TensorShapeProto__Dimension *d, int64_t given, int64_t *dim)
 {
 	const char *param = "";
@@ -300,7 +280,8 @@ static int import_dim(struct import *im, const char *name, size_t i,
 }
 
 /* Rank and dimensions of input @name. */
-static int import_shape(struct import *im, const char *name, const Onnx__TensorShapeProto *shape,
+static int import_shape(struct nc_onnx_import *im, const char *name,
+			const Onnx__TensorShapeProto *shape,
 			unsigned int *rank, int64_t *dim)
 {
 	const struct npu_graph_given *given = nc_given(im->g, name);
@@ -328,7 +309,7 @@ static int import_shape(struct import *im, const char *name, const Onnx__TensorS
 	return 0;
 }
 
-static int import_input(struct import *im, const Onnx__ValueInfoProto *v)
+static int import_input(struct nc_onnx_import *im, const Onnx__ValueInfoProto *v)
 {
 	const Onnx__TypeProto__Tensor *type = NULL;
 	int64_t dim[NPU_GRAPH_RANK_MAX], tensor;
@@ -348,7 +329,7 @@ static int import_input(struct import *im, const Onnx__ValueInfoProto *v)
 	if (ret)
 		return ret;
 	tensor = nc_graph_tensor(im->g, v->name);
-	ret = define(im, v->name, tensor);
+	ret = nc_onnx_define(im, v->name, tensor);
 	ret = ret ? ret : nc_tensor_shape(im->g, NULL, (uint32_t)tensor,
 					  (enum npu_graph_dtype)dtype, rank, dim);
 	return ret ? ret : nc_graph_add_input(im->g, (uint32_t)tensor);
@@ -371,7 +352,7 @@ static bool has_dim(const Onnx__ValueInfoProto *v, const char *name, size_t leng
 }
 
 /* A name that no input has is a slip of the caller's. */
-static int check_bind_used(struct import *im)
+static int check_bind_used(struct nc_onnx_import *im)
 {
 	for (const char *at = im->bind; at && *at;) {
 		size_t length = strcspn(at, "=");
@@ -388,22 +369,22 @@ static int check_bind_used(struct import *im)
 	return 0;
 }
 
-static int import_inputs(struct import *im)
+static int import_inputs(struct nc_onnx_import *im)
 {
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < im->graph->n_input; i++)
 		/* An initialiser with the same name is the input's value. */
-		if (find_def(im, im->graph->input[i]->name)->tensor == NC_NONE)
+		if (nc_onnx_find(im, im->graph->input[i]->name)->tensor == NC_NONE)
 			ret = import_input(im, im->graph->input[i]);
 	return ret;
 }
 
-static int import_outputs(struct import *im)
+static int import_outputs(struct nc_onnx_import *im)
 {
 	for (size_t i = 0; i < im->graph->n_output; i++) {
 		const char *name = im->graph->output[i]->name;
-		const struct def *d = name ? find_def(im, name) : NULL;
+		const struct nc_onnx_def *d = name ? nc_onnx_find(im, name) : NULL;
 		int ret;
 
 		if (!d || d->tensor == NC_NONE)
@@ -416,283 +397,42 @@ static int import_outputs(struct import *im)
 	return 0;
 }
 
-/* ---- attributes ---- */
-
-static char *copy_string(struct import *im, const ProtobufCBinaryData *b)
-{
-	char *s = nc_alloc(im->g->arena, b->len + 1);
-
-	if (s && b->len)
-		memcpy(s, b->data, b->len);
-	return s;
-}
-
-static int import_list(struct import *im, const Onnx__AttributeProto *p, struct nc_attr *a)
-{
-	struct nc_arena *arena = im->g->arena;
-	size_t count = a->type == NC_ATTR_INTS ? p->n_ints :
-		       a->type == NC_ATTR_FLOATS ? p->n_floats : p->n_strings;
-	const char **strings;
-
-	if (count > NC_NODE_ARGS_MAX)
-		return refuse(im, -E2BIG, "attribute \"%s\" has %zu entries; at most %d are possible",
-			      p->name, count, NC_NODE_ARGS_MAX);
-	a->count = (uint32_t)count;
-	if (a->type == NC_ATTR_INTS) {
-		a->ints = nc_alloc_array(arena, count, sizeof(*a->ints));
-		if (a->ints && count)
-			memcpy((void *)(uintptr_t)a->ints, p->ints, count * sizeof(*a->ints));
-		return a->ints ? 0 : no_memory(im);
-	}
-	if (a->type == NC_ATTR_FLOATS) {
-		a->floats = nc_alloc_array(arena, count, sizeof(*a->floats));
-		if (a->floats && count)
-			memcpy((void *)(uintptr_t)a->floats, p->floats, count * sizeof(*a->floats));
-		return a->floats ? 0 : no_memory(im);
-	}
-	strings = nc_alloc_array(arena, count, sizeof(*strings));
-	a->strings = strings;
-	for (size_t i = 0; strings && i < count; i++) {
-		strings[i] = copy_string(im, &p->strings[i]);
-		if (!strings[i])
-			return no_memory(im);
-	}
-	return strings ? 0 : no_memory(im);
-}
-
-static int import_value(struct import *im, const Onnx__AttributeProto *p, struct nc_attr *a)
-{
-	int64_t tensor;
-
-	switch (a->type) {
-	case NC_ATTR_INT:
-		a->i = p->i;
-		return 0;
-	case NC_ATTR_FLOAT:
-		a->f = p->f;
-		return 0;
-	case NC_ATTR_STRING:
-		a->s = copy_string(im, &p->s);
-		return a->s ? 0 : no_memory(im);
-	case NC_ATTR_TENSOR:
-		if (!p->t)
-			return refuse(im, -EINVAL, "attribute \"%s\" has no value", p->name);
-		tensor = import_tensor(im, p->t, p->name, "attribute");
-		a->tensor = tensor < 0 ? NC_NONE : (uint32_t)tensor;
-		return tensor < 0 ? (int)tensor : 0;
-	default:
-		return import_list(im, p, a);
-	}
-}
-
-/* The type that a file says, where it says one, must be the operator's. */
-static bool type_matches(const Onnx__AttributeProto *p, enum nc_attr_type type)
-{
-	static const Onnx__AttributeProto__AttributeType onnx[] = {
-		[NC_ATTR_INT] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT,
-		[NC_ATTR_FLOAT] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT,
-		[NC_ATTR_STRING] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING,
-		[NC_ATTR_INTS] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS,
-		[NC_ATTR_FLOATS] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS,
-		[NC_ATTR_STRINGS] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS,
-		[NC_ATTR_TENSOR] = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR,
-	};
-
-	return !p->has_type || !p->type || p->type == onnx[type];
-}
-
-static int import_attributes(struct import *im, const Onnx__NodeProto *p, struct nc_node *n)
-{
-	n->attr = nc_alloc_array(im->g->arena, p->n_attribute, sizeof(*n->attr));
-	if (!n->attr)
-		return no_memory(im);
-	for (size_t i = 0; i < p->n_attribute; i++) {
-		const Onnx__AttributeProto *attr = p->attribute[i];
-		const struct nc_attr *spec = n->op->attr;
-		struct nc_attr *a = &n->attr[n->attrs];
-		int ret;
-
-		while (spec->name && (!attr->name || strcmp(spec->name, attr->name)))
-			spec++;
-		if (!spec->name)
-			return nc_node_error(&im->g->diag, n, -ENOTSUP,
-					     "attribute \"%.100s\" is unknown to this operator",
-					     attr->name ? attr->name : "");
-		if (nc_attr_given(n, spec->name) || attr->ref_attr_name ||
-		    !type_matches(attr, spec->type))
-			return nc_node_error(&im->g->diag, n, -EINVAL,
-					     "attribute \"%s\" is there twice, or has another type than the operator's",
-					     spec->name);
-		*a = (struct nc_attr){ .name = spec->name, .type = spec->type };
-		ret = import_value(im, attr, a);
-		if (ret)
-			return ret;
-		n->attrs++;
-	}
-	return 0;
-}
-
-/* ---- nodes ---- */
-
-static const char *text_or_empty(const char *s)
-{
-	return s ? s : "";
-}
-
-/* A message before there is a graph node; as nc_node_error(). */
-static int node_refuse(struct import *im, const Onnx__NodeProto *p, size_t number, int err,
-		       const char *rule, const char *what)
-{
-	const char *name = text_or_empty(p->name), *type = text_or_empty(p->op_type);
-
-	if (!*name)
-		return refuse(im, err, "node #%zu (%.100s): %s%.100s", number, type, rule, what);
-	return refuse(im, err, "node \"%.100s\" (#%zu, %.100s): %s%.100s", name, number, type,
-		      rule, what);
-}
-
-/* Constant: its value is the output. */
-static int import_constant(struct import *im, const Onnx__NodeProto *p, size_t number)
-{
-	const Onnx__AttributeProto *a = p->n_attribute == 1 ? p->attribute[0] : NULL;
-	const char *name = p->n_output == 1 ? p->output[0] : "";
-	const char *kind = a && a->name ? a->name : "";
-	struct npu_graph *g = im->g;
-	int64_t count, t;
-	void *data;
-
-	if (!*name || !a)
-		return node_refuse(im, p, number, -EINVAL, "must have one output and one attribute",
-				   "");
-	if (!strcmp(kind, "value") && a->t)
-		return define(im, name, import_tensor(im, a->t, name, "constant"));
-	if (!strcmp(kind, "value_float") || !strcmp(kind, "value_floats")) {
-		bool list = kind[11];
-
-		count = list ? (int64_t)a->n_floats : 1;
-		data = nc_alloc_array(g->arena, (size_t)count, sizeof(float));
-		if (!data)
-			return no_memory(im);
-		if (count)
-			memcpy(data, list ? a->floats : &a->f, (size_t)count * sizeof(float));
-		t = nc_graph_const(g, name, NPU_GRAPH_F32, list, &count, data);
-		return define(im, name, t);
-	}
-	if (!strcmp(kind, "value_int") || !strcmp(kind, "value_ints")) {
-		bool list = kind[9];
-
-		count = list ? (int64_t)a->n_ints : 1;
-		data = nc_alloc_array(g->arena, (size_t)count, sizeof(int64_t));
-		if (!data)
-			return no_memory(im);
-		if (count)
-			memcpy(data, list ? a->ints : &a->i, (size_t)count * sizeof(int64_t));
-		t = nc_graph_const(g, name, NPU_GRAPH_I64, list, &count, data);
-		return define(im, name, t);
-	}
-	return node_refuse(im, p, number, -ENOTSUP,
-			   "value, value_float(s) and value_int(s) are supported, not ", kind);
-}
-
-static const struct nc_op *find_op(struct import *im, const Onnx__NodeProto *p, size_t number)
-{
-	const char *domain = text_or_empty(p->domain), *type = text_or_empty(p->op_type);
-	const struct nc_op *op = nc_op_find(type);
-	bool ours = !*domain || !strcmp(domain, "ai.onnx");
-
-	if (!ours) {
-		node_refuse(im, p, number, -ENOTSUP,
-			    "only operators of ai.onnx are supported, this one is of ", domain);
-		return NULL;
-	}
-	if (!op || !op->since) {
-		node_refuse(im, p, number, -ENOTSUP, "this operator is not supported", "");
-		return NULL;
-	}
-	if (im->opset < op->since) {
-		node_refuse(im, p, number, -EINVAL,
-			    "the opset that the model uses does not have this operator yet", "");
-		return NULL;
-	}
-	return op;
-}
-
-/* Names at the end may be empty: not there. */
-static size_t trimmed(char *const *name, size_t count)
-{
-	while (count && !*name[count - 1])
-		count--;
-	return count;
-}
-
-static int import_node(struct import *im, const Onnx__NodeProto *p, size_t number)
-{
-	size_t ins = trimmed(p->input, p->n_input), outs = trimmed(p->output, p->n_output);
-	const struct nc_op *op;
-	struct nc_node *n;
-	int ret;
-
-	if (p->op_type && !strcmp(p->op_type, "Constant") && !*text_or_empty(p->domain))
-		return import_constant(im, p, number);
-	op = find_op(im, p, number);
-	if (!op)
-		return -ENOTSUP;
-	if (ins > NC_NODE_ARGS_MAX || outs > NC_NODE_ARGS_MAX)
-		return node_refuse(im, p, number, -E2BIG, "has thousands of inputs or outputs", "");
-	n = nc_node_new(im->g, op, p->name, (uint32_t)ins, (uint32_t)outs);
-	if (!n)
-		return -ENOMEM;
-	n->number = (uint32_t)number;
-	for (size_t i = 0; i < ins; i++) {
-		const struct def *d = *p->input[i] ? find_def(im, p->input[i]) : NULL;
-
-		if (*p->input[i] && (!d || d->tensor == NC_NONE))
-			return nc_node_error(&im->g->diag, n, -EINVAL,
-					     d ? "input \"%.100s\" is computed by a later node" :
-						 "input \"%.100s\" is computed by no node",
-					     p->input[i]);
-		if (d)
-			n->in[i] = d->tensor;
-	}
-	ret = import_attributes(im, p, n);
-	for (size_t i = 0; !ret && i < outs; i++) {
-		int64_t tensor;
-
-		if (!*p->output[i])
-			continue;
-		tensor = nc_graph_tensor(im->g, p->output[i]);
-		ret = define(im, p->output[i], tensor);
-		n->out[i] = (uint32_t)tensor;
-	}
-	if (!ret && op->upgrade)
-		ret = op->upgrade(im->g, n, im->opset);
-	return ret ? ret : nc_graph_node(im->g, n);
-}
-
 /* ---- the model ---- */
 
-static int check_model(struct import *im, const Onnx__ModelProto *model)
+int64_t nc_onnx_opset(Onnx__OperatorSetIdProto *const *set, size_t count)
 {
-	im->opset = -1;
-	for (size_t i = 0; i < model->n_opset_import; i++) {
-		const Onnx__OperatorSetIdProto *o = model->opset_import[i];
+	int64_t opset = -1;
 
-		if (!*text_or_empty(o->domain) || !strcmp(o->domain, "ai.onnx"))
-			im->opset = o->version;
-	}
+	for (size_t i = 0; i < count; i++)
+		if (nc_onnx_ours(set[i]->domain))
+			opset = set[i]->version;
+	return opset;
+}
+
+int nc_onnx_check_opset(struct nc_onnx_import *im)
+{
+	if (im->opset >= NC_ONNX_OPSET_MIN && im->opset <= NC_ONNX_OPSET_MAX)
+		return 0;
+	return refuse(im, -ENOTSUP,
+		      "the model uses opset %" PRId64 "; %d to %d are supported: convert it",
+		      im->opset, NC_ONNX_OPSET_MIN, NC_ONNX_OPSET_MAX);
+}
+
+static int check_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
+{
+	im->opset = nc_onnx_opset(model->opset_import, model->n_opset_import);
 	if (!model->graph)
 		return refuse(im, -EINVAL, "not an ONNX model: it has no graph");
 	if (im->opset < 0)
 		return refuse(im, -EINVAL, "the model does not say which opset of ai.onnx it uses");
-	if (im->opset < NC_ONNX_OPSET_MIN || im->opset > NC_ONNX_OPSET_MAX)
-		return refuse(im, -ENOTSUP,
-			      "the model uses opset %" PRId64 "; %d to %d are supported: convert it",
-			      im->opset, NC_ONNX_OPSET_MIN, NC_ONNX_OPSET_MAX);
+	if (nc_onnx_check_opset(im))
+		return -ENOTSUP;
 	im->graph = model->graph;
+	im->model = model;
 	return 0;
 }
 
-static int import_model(struct import *im, const Onnx__ModelProto *model)
+static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
 {
 	int ret = check_model(im, model);
 
@@ -703,18 +443,18 @@ static int import_model(struct import *im, const Onnx__ModelProto *model)
 	if (im->graph->name && *im->graph->name)
 		im->g->name = nc_strdup(im->g->arena, im->graph->name);
 	if (!im->g->name)
-		return no_memory(im);
+		return nc_onnx_no_memory(im);
 	ret = import_initializers(im);
 	ret = ret ? ret : import_inputs(im);
 	ret = ret ? ret : check_bind_used(im);
 	for (size_t i = 0; !ret && i < im->graph->n_node; i++)
-		ret = import_node(im, im->graph->node[i], i);
+		ret = nc_onnx_node(im, im->graph->node[i], i);
 	return ret ? ret : import_outputs(im);
 }
 
 int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind)
 {
-	struct import im = { .g = g, .bind = bind };
+	struct nc_onnx_import im = { .g = g, .bind = bind };
 	Onnx__ModelProto *model;
 	int ret = nc_onnx_scan(data, bytes, &g->diag);
 

@@ -99,12 +99,13 @@ static const char *take_field(struct scan *s)
 	}
 }
 
-int nc_onnx_scan(const uint8_t *data, size_t bytes, struct nc_diag *diag)
+int nc_onnx_scan_message(const void *type, const uint8_t *data, size_t bytes,
+			 struct nc_diag *diag)
 {
 	struct scan s = { .at = data, .end = data + bytes, .depth = 1 };
 	uint64_t most = FREE_BYTES + GROWTH * (uint64_t)bytes;
 
-	s.frame[0].type = &onnx__model_proto__descriptor;
+	s.frame[0].type = type;
 	s.frame[0].end = s.end;
 	while (s.depth) {
 		const char *error;
@@ -121,4 +122,9 @@ int nc_onnx_scan(const uint8_t *data, size_t bytes, struct nc_diag *diag)
 					error, (size_t)(s.at - data));
 	}
 	return 0;
+}
+
+int nc_onnx_scan(const uint8_t *data, size_t bytes, struct nc_diag *diag)
+{
+	return nc_onnx_scan_message(&onnx__model_proto__descriptor, data, bytes, diag);
 }

@@ -78,7 +78,8 @@ int ref_conv_transpose(const struct ref_window *win, const int64_t *extra, int64
 		for (int s = 2; s < x->rank; s++)
 			p.at[s - 2] = coord[s];
 		for (int64_t m = 0; m < w->dims[1]; m++) {
-			double *out = sum + (coord[0] * y->dims[1] + group * w->dims[1] + m) * inner;
+			int64_t channel = coord[0] * y->dims[1] + group * w->dims[1] + m;
+			double *out = sum + channel * inner;
 			const float *filter = w->data + (coord[1] * w->dims[1] + m) * taps;
 
 			for (int64_t t = 0; t < taps; t++)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the ONNX reader: the model being read, and who reads which part. */
+#ifndef NPU_COMPILER_ONNX_IMPORT_H
+#define NPU_COMPILER_ONNX_IMPORT_H
+
+#include <string.h>
+
+#include "onnx.h"
+#include "onnx.pb-c.h"
+
+/* Functions of a model may call each other this deep. */
+#define NC_ONNX_CALLS_MAX	16
+/* A name for an optional input of a function that the caller does not give. */
+#define NC_ONNX_ABSENT		(NC_NONE - 1)
+
+/* A name that something in the model gives to a tensor. */
+struct nc_onnx_def {
+	const char *name;
+	uint32_t tensor;	/* NC_NONE until it is computed */
+};
+
+/**
+ * struct nc_onnx_import - one model, or one call of a function in it, being read
+ * @model: all of it
+ * @graph: its graph
+ * @opset: of ai.onnx, that the nodes here use
+ * @def: everything here that has a name, sorted by name
+ * @bind: the user's dimensions, "N=1,seq=28"
+ * @outer: where the call is, or NULL
+ * @function: what is called
+ * @call: the node that calls it
+ * @depth: calls around this one
+ */
+struct nc_onnx_import {
+	struct npu_graph *g;
+	const Onnx__ModelProto *model;
+	const Onnx__GraphProto *graph;
+	int64_t opset;
+	struct nc_onnx_def *def;
+	uint32_t defs;
+	const char *bind;
+	struct nc_onnx_import *outer;
+	const Onnx__FunctionProto *function;
+	const Onnx__NodeProto *call;
+	unsigned int depth;
+};
+
+#define refuse(im, err, ...)	nc_error(&(im)->g->diag, err, __VA_ARGS__)
+
+/* onnx_import.c */
+int nc_onnx_no_memory(struct nc_onnx_import *im);
+/* Names are collected, then sorted, then looked up. */
+int nc_onnx_add_def(struct nc_onnx_import *im, const char *what, const char *name);
+int nc_onnx_sort_defs(struct nc_onnx_import *im);
+struct nc_onnx_def *nc_onnx_find(const struct nc_onnx_import *im, const char *name);
+/* The name now stands for @tensor, or the error that it is. */
+int nc_onnx_define(struct nc_onnx_import *im, const char *name, int64_t tensor);
+/* @what names it in messages: 'initialiser "w"'. */
+int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
+		       const char *what);
+/* The version of ai.onnx, or -1. */
+int64_t nc_onnx_opset(Onnx__OperatorSetIdProto *const *set, size_t count);
+int nc_onnx_check_opset(struct nc_onnx_import *im);
+
+/* onnx_node.c */
+int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
+/* A message before there is a graph node; as nc_node_error(). */
+int nc_onnx_refuse_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number,
+			int err, const char *rule, const char *what);
+
+/* onnx_function.c */
+/* The function of the model that @p calls, or NULL. */
+const Onnx__FunctionProto *nc_onnx_function(const struct nc_onnx_import *im,
+					    const Onnx__NodeProto *p);
+/* Its nodes instead of @p. */
+int nc_onnx_call(struct nc_onnx_import *im, const Onnx__FunctionProto *f,
+		 const Onnx__NodeProto *p, size_t number);
+/*
+ * What @a stands for: itself, or the caller's attribute that it refers to. NULL
+ * and 0 when the caller has none.
+ */
+int nc_onnx_resolve(struct nc_onnx_import *im, const Onnx__AttributeProto *a,
+		    const Onnx__AttributeProto **value);
+
+static inline const char *nc_onnx_text(const char *s)
+{
+	return s ? s : "";
+}
+
+/* The domain of the operators that we know. */
+static inline bool nc_onnx_ours(const char *domain)
+{
+	return !domain || !*domain || !strcmp(domain, "ai.onnx");
+}
+
+#endif
