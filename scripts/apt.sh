@@ -19,7 +19,7 @@ private_apt() {
 		-o Dir::State::Lists="$apt_dir/lists" -o Dir::Cache="$apt_dir/cache" \
 		-o Dir::State::Status="$apt_dir/status" \
 		-o APT::Sandbox::User= -o APT::Architecture=amd64 -o APT::Architectures=amd64 \
-		-o Acquire::Retries=3 -o APT::Get::List-Cleanup=0 "$@"
+		-o Acquire::Retries=3 -o Acquire::Languages=none -o APT::Get::List-Cleanup=0 "$@"
 }
 
 # The address from which this machine takes Debian itself.
@@ -30,28 +30,36 @@ archive_uri() {
 			'$2 == release && $3 == "main" { print $1; exit }'
 }
 
-# Brings the private package lists up to date, at most once a day.
-refresh_lists() {
-	local uri
-	[ -z "$(find "$apt_dir/fresh" -mtime -1 2>/dev/null)" ] || return 0
-	uri=$(archive_uri)
-	[ -n "$uri" ] || die "found no Debian archive in this machine's apt configuration"
-	mkdir -p "$apt_dir/none" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
-	: >"$apt_dir/status"
-	cat >"$apt_dir/archive.sources" <<-END
+# archive_sources URI: what is taken from where.
+archive_sources() {
+	cat <<-END
 		Types: deb
-		URIs: $uri
-		Suites: bookworm-backports
+		URIs: $1
+		Suites: bookworm-backports forky
 		Components: main
 		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 		Types: deb-src
-		URIs: $uri
+		URIs: $1
 		Suites: trixie
 		Components: main
 		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 	END
-	slow "reading the lists of bookworm-backports and trixie" "$logs/apt-update.log" \
+}
+
+# Brings the private package lists up to date, at most once a day.
+refresh_lists() {
+	local uri
+	uri=$(archive_uri)
+	[ -n "$uri" ] || die "found no Debian archive in this machine's apt configuration"
+	if [ -n "$(find "$apt_dir/fresh" -mtime -1 2>/dev/null)" ] &&
+		archive_sources "$uri" | cmp -s - "$apt_dir/archive.sources"; then
+		return
+	fi
+	mkdir -p "$apt_dir/none" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
+	: >"$apt_dir/status"
+	archive_sources "$uri" >"$apt_dir/archive.sources"
+	slow "reading the lists of bookworm-backports, trixie and forky" "$logs/apt-update.log" \
 		update_lists
 }
 

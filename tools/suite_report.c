@@ -200,22 +200,41 @@ static struct row *count_rows(const struct suite *suite, size_t *rows)
 	return row;
 }
 
+static size_t counted(const struct row *row)
+{
+	return row->count[TALLY_PASSED] + row->count[TALLY_FAILED] +
+	       row->count[TALLY_UNSUPPORTED];
+}
+
 static void write_cells(FILE *out, const struct row *row, size_t rows, bool ops)
 {
 	size_t cells = 0;
 
 	for (size_t i = 0; i < rows; i++) {
-		size_t tests = row[i].count[TALLY_PASSED] + row[i].count[TALLY_FAILED] +
-			       row[i].count[TALLY_UNSUPPORTED];
-
-		if (row[i].is_op != ops || !tests)
+		if (row[i].is_op != ops || (ops && !row[i].count[TALLY_PASSED]) || !counted(&row[i]))
 			continue;
-		fprintf(out, "| %s %zu/%zu ", row[i].name, row[i].count[TALLY_PASSED], tests);
+		fprintf(out, "| %s %zu/%zu ", row[i].name, row[i].count[TALLY_PASSED],
+			counted(&row[i]));
 		if (++cells % TABLE_COLUMNS == 0)
 			fputs("|\n", out);
 	}
 	while (cells % TABLE_COLUMNS)
 		fputs(++cells % TABLE_COLUMNS ? "| " : "| |\n", out);
+}
+
+/* Operators that pass no test; nothing if there is none. */
+static void write_missing(FILE *out, const struct row *row, size_t rows)
+{
+	const char *between = "\nNone passes of ";
+
+	for (size_t i = 0; i < rows; i++) {
+		if (!row[i].is_op || row[i].count[TALLY_PASSED] || !counted(&row[i]))
+			continue;
+		fprintf(out, "%s%s (%zu)", between, row[i].name, counted(&row[i]));
+		between = ", ";
+	}
+	if (*between == ',')
+		fputs(".\n", out);
 }
 
 static void write_head(FILE *out)
@@ -244,6 +263,7 @@ int suite_write_table(const struct suite *suite, const char *path)
 	fputs("Tests of a single operator, passed of all that are not excluded:\n\n", out);
 	write_head(out);
 	write_cells(out, row, rows, true);
+	write_missing(out, row, rows);
 	fputs("\nTests of several operators, by group:\n\n", out);
 	write_head(out);
 	write_cells(out, row, rows, false);
