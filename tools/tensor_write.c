@@ -30,6 +30,7 @@ static bool write_all(int fd, const void *data, size_t bytes)
 /* Format 1.0: magic, length, a Python literal padded so that the data is aligned. */
 static void *npy_head(const struct npu_tensor_info *info, size_t *size)
 {
+	static const unsigned char magic[8] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0 };
 	struct tensor_type type = tensor_type_of(info->type);
 	char *head = malloc(512);
 	int used;
@@ -45,7 +46,7 @@ static void *npy_head(const struct npu_tensor_info *info, size_t *size)
 	while ((10 + used + 1) % 64)
 		head[10 + used++] = ' ';
 	head[10 + used++] = '\n';
-	memcpy(head, "\x93NUMPY\x01\x00", 8);
+	memcpy(head, magic, sizeof(magic));
 	head[8] = (char)(used & 0xff);
 	head[9] = (char)(used >> 8);
 	*size = 10 + (size_t)used;
