@@ -24,7 +24,8 @@
  * @queue_create: sets queue->id
  * @queue_destroy: cancel its jobs and free it; does not fail
  * @queue_query: fill *query, whose queue_id is set
- * @submit: run @job after @wait, and make @done, a fence that the caller allocated
+ * @submit: run @job after @wait, and make @done (may be NULL), a fence that the
+ *	caller allocated
  * @fence_wait: 0, -ETIME, or the job's error as npu_fence_wait() documents;
  *	sets *job_error when it is the job's
  * @fence_destroy: free what @submit put into the fence

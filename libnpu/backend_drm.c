@@ -152,16 +152,12 @@ static int drm_submit(struct npu_queue *queue, const struct npu_job *job,
 		      struct npu_fence *done)
 {
 	struct npu_device *dev = queue->space->dev;
-	struct drm_npu_sync sync[DRM_NPU_SYNCS_MAX] = {
-		{ .flags = DRM_NPU_SYNC_SIGNAL },
-	};
+	struct drm_npu_sync sync[DRM_NPU_SYNCS_MAX] = { 0 };
 	struct drm_npu_job args = {
 		.cmd_va = job->cmd_va,
 		.bind_va = job->bind_va,
 		.cmd_bytes = job->cmd_bytes,
 		.bind_count = job->bind_count,
-		.syncs = { .stride = sizeof(sync[0]), .count = waits + 1,
-			   .array = (uintptr_t)sync },
 	};
 	struct drm_npu_submit submit = {
 		.queue_id = queue->id,
@@ -169,15 +165,23 @@ static int drm_submit(struct npu_queue *queue, const struct npu_job *job,
 	};
 	int ret;
 
-	if (drmSyncobjCreate(to_drm(dev)->fd, 0, &done->handle))
-		return npu_fail(-errno, "submit: no sync object: %s", strerror(errno));
-	sync[0].handle = done->handle;
+	if (waits || done)
+		args.syncs = (struct drm_npu_obj_array){
+			.stride = sizeof(sync[0]), .count = waits + !!done,
+			.array = (uintptr_t)sync,
+		};
 	for (unsigned int i = 0; i < waits; i++)
-		sync[i + 1].handle = wait[i]->handle;
+		sync[i].handle = wait[i]->handle;
+	if (done) {
+		if (drmSyncobjCreate(to_drm(dev)->fd, 0, &done->handle))
+			return npu_fail(-errno, "submit: no sync object: %s", strerror(errno));
+		sync[waits].handle = done->handle;
+		sync[waits].flags = DRM_NPU_SYNC_SIGNAL;
+	}
 	ret = call(dev, DRM_IOCTL_NPU_SUBMIT, &submit, "submit");
 	if (ret == -ENOSPC)
 		npu_fail(ret, "submit: too many jobs are waiting already; wait for some");
-	if (ret)
+	if (ret && done)
 		drmSyncobjDestroy(to_drm(dev)->fd, done->handle);
 	return ret;
 }

@@ -160,7 +160,7 @@ int npu_queue_submit(struct npu_queue *queue, const struct npu_job *job,
 		     struct npu_fence **done)
 {
 	const struct npu_backend *ops = queue->space->dev->ops;
-	struct npu_fence *fence;
+	struct npu_fence *fence = NULL;
 	int ret = check_job(job);
 
 	if (ret)
@@ -171,20 +171,21 @@ int npu_queue_submit(struct npu_queue *queue, const struct npu_job *job,
 	for (unsigned int i = 0; i < waits; i++)
 		if (wait[i]->dev != queue->space->dev)
 			return npu_fail(-EINVAL, "submit: fence %u belongs to another device", i);
-	fence = calloc(1, sizeof(*fence));
-	if (!fence)
-		return npu_fail_memory("submit");
-	fence->dev = queue->space->dev;
-	fence->queue = queue;
+	if (done) {
+		fence = calloc(1, sizeof(*fence));
+		if (!fence)
+			return npu_fail_memory("submit");
+		fence->dev = queue->space->dev;
+		fence->queue = queue;
+	}
 	ret = ops->submit(queue, job, wait, waits, fence);
 	if (ret) {
 		free(fence);
 		return ret;
 	}
-	atomic_fetch_add(&queue->refs, 1);
-	if (done)
+	if (done) {
+		atomic_fetch_add(&queue->refs, 1);
 		*done = fence;
-	else
-		npu_fence_destroy(fence);
+	}
 	return 0;
 }

@@ -465,8 +465,10 @@ int sim_submit(struct npu_queue *queue, const struct npu_job *args,
 	job->waits = waits;
 	for (unsigned int i = 0; i < waits; i++)
 		job->wait[i] = wait[i]->private;
-	fence->refs = 1;
-	done->private = fence;
+	if (done) {
+		fence->refs = 1;
+		done->private = fence;
+	}
 	pthread_mutex_lock(&sim->lock);
 	ret = submit_locked(sim, queue->private, job);
 	pthread_mutex_unlock(&sim->lock);

@@ -132,20 +132,6 @@ struct npu_job rig_job_slow_set(struct rig *rig, unsigned int slot, uint32_t to,
 	return rig_job(rig, slot, pb);
 }
 
-struct npu_job rig_job_long(struct rig *rig, unsigned int slot)
-{
-	struct prog_build *pb = pb_create("long");
-
-	/* Some ten minutes of memory traffic. */
-	pb_loop(pb, 60000);
-	pb_loop(pb, 300);
-	pb_load(pb, 0, RIG_DATA_BYTES / 2, 4096, 8192, -1);
-	pb_endl(pb);
-	pb_endl(pb);
-	pb_end(pb);
-	return rig_job(rig, slot, pb);
-}
-
 struct npu_job rig_job_hang(struct rig *rig, unsigned int slot)
 {
 	struct prog_build *pb = pb_create("hang");

@@ -57,14 +57,10 @@ void rig_exit(struct rig *rig);
 /* Put the commands of @pb, which is freed, into a slot; r0 is data. */
 struct npu_job rig_job(struct rig *rig, unsigned int slot, struct prog_build *pb);
 
-/*
- * Jobs: word[to] = value; word[to] = word[from]; the first after a while;
- * many minutes of reads; a wait that never ends.
- */
+/* Jobs: word[to] = value; word[to] = word[from]; the same after a while; never ending. */
 struct npu_job rig_job_set(struct rig *rig, unsigned int slot, uint32_t to, uint32_t value);
 struct npu_job rig_job_copy(struct rig *rig, unsigned int slot, uint32_t to, uint32_t from);
 struct npu_job rig_job_slow_set(struct rig *rig, unsigned int slot, uint32_t to, uint32_t value);
-struct npu_job rig_job_long(struct rig *rig, unsigned int slot);
 struct npu_job rig_job_hang(struct rig *rig, unsigned int slot);
 /* Reads @offset_bytes from data, with @tag. */
 struct npu_job rig_job_read(struct rig *rig, unsigned int slot, int64_t offset_bytes,
