@@ -26,6 +26,11 @@ static int pass_fold(struct front *f)
 	return nc_fold(f->g);
 }
 
+static int pass_fold_conv(struct front *f)
+{
+	return nc_fold_conv(f->g);
+}
+
 static int pass_expand(struct front *f)
 {
 	return nc_expand(f->g);
@@ -42,6 +47,7 @@ static const struct {
 } passes[] = {
 	{ 'G', pass_none },
 	{ 'C', pass_fold },
+	{ '\0', pass_fold_conv },
 	{ 'E', pass_expand },
 	{ '\0', pass_fold },
 	/* its result is the back half's K */

@@ -314,4 +314,12 @@ int nc_fold_node(struct npu_graph *g, struct nc_node *n);
  */
 int nc_fold(struct npu_graph *g);
 
+/* fold_conv.c */
+/*
+ * requires: folded
+ * establishes: no factors or summands per channel after a convolution that
+ *	could be part of its constant weights
+ */
+int nc_fold_conv(struct npu_graph *g);
+
 #endif

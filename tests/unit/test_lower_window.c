@@ -313,6 +313,166 @@ static void test_layout(void **state)
 	net_end(&net);
 }
 
+/* A node over @x and a constant, on either side; @want follows. */
+static int after(struct net *net, const char *op, enum ref_binary_op ref, int x, bool first,
+		 const struct ref_tensor *c, struct ref_tensor *want)
+{
+	int in[2] = { x, net_const(net, c) };
+	struct nc_node *n;
+	struct ref_tensor r;
+
+	if (first) {
+		in[0] = in[1];
+		in[1] = x;
+	}
+	assert_int_equal(ref_binary(ref, first ? c : want, first ? want : c, &r), 0);
+	ref_tensor_free(want);
+	*want = r;
+	n = net_node(net, op, 2, in, 1);
+	net_add(net, n);
+	return net_out(n, 0);
+}
+
+/*
+ * Batch normalisation and what else is one value per channel becomes part of
+ * the weights, but not what others use too, and not a value per column.
+ */
+static void test_fold_conv(void **state)
+{
+	struct ref_tensor x = net_values(SHAPE(2, 3, 6, 5), -1, 1);
+	struct ref_tensor w = net_values(SHAPE(4, 3, 3, 3), -1, 1);
+	struct ref_tensor column = net_values(SHAPE(4, 1, 1), 1, 2);
+	struct ref_tensor row = net_values(SHAPE(1, 3), 1, 2);
+	struct ref_tensor one = net_values(SHAPE(1, 1), 1, 2);
+	struct ref_window win = { .kernel = { 3, 3 } };
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		static const unsigned int maps[] = { 0, 3, 4 };
+		struct ref_tensor want, got;
+		struct ref_compare res;
+		struct nc_node *n;
+		struct net net;
+		int in[5], t, conv;
+
+		assert_int_equal(ref_conv(&win, 1, &x, &w, NULL, &want), 0);
+		net_begin(&net);
+		in[0] = net_input(&net, &x);
+		in[1] = net_const(&net, &w);
+		n = net_node(&net, "Conv", 2, in, 1);
+		net_add(&net, n);
+		conv = t = net_out(n, 0);
+		t = after(&net, "Mul", REF_MUL, t, true, &column, &want);
+		t = after(&net, "Sub", REF_SUB, t, true, &one, &want);
+		if (i == 1)
+			t = after(&net, "Div", REF_DIV, t, false, &row, &want);
+		t = after(&net, "Div", REF_DIV, t, false, &column, &want);
+		t = after(&net, "Add", REF_ADD, t, false, &column, &want);
+		npu_graph_output(net.g, "y", t);
+		if (i == 2)
+			npu_graph_output(net.g, "conv", conv);
+		net_run(&net);
+		/* 0: one operation; 1: from the row on, 2: from the start on in maps */
+		assert_int_equal(net_count(&net, KIR_CONV), 1);
+		assert_int_equal(net_count(&net, KIR_MAP), maps[i]);
+		got = net_result(&net, 0);
+		assert_int_equal(ref_compare_tensors(&got, &want, 1e-4, 1e-4, &res), 0);
+		ref_tensor_free(&got);
+		net_end(&net);
+		ref_tensor_free(&want);
+	}
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	ref_tensor_free(&column);
+	ref_tensor_free(&row);
+	ref_tensor_free(&one);
+}
+
+static void conv_batch_norm(void)
+{
+	struct ref_tensor x = net_values(SHAPE(2, 4, 6, 5), -1, 1);
+	struct ref_tensor w = net_values(SHAPE(6, 2, 2, 3), -1, 1), v[4], want, col;
+	struct ref_window win = { .kernel = { 2, 3 } };
+	struct nc_node *n;
+	struct net net;
+	int in[5];
+
+	for (int i = 0; i < 4; i++)
+		v[i] = net_values(SHAPE(6), 0.5f, 1);
+	assert_int_equal(ref_conv(&win, 2, &x, &w, NULL, &want), 0);
+	net_begin(&net);
+	in[0] = net_input(&net, &x);
+	in[1] = net_const(&net, &w);
+	n = net_node(&net, "Conv", 2, in, 1);
+	nc_attr_set_int(net.g, n, "group", 2);
+	net_add(&net, n);
+	in[0] = net_out(n, 0);
+	for (int i = 0; i < 4; i++)
+		in[1 + i] = net_const(&net, &v[i]);
+	n = net_node(&net, "BatchNormalization", 5, in, 1);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	for (int i = 0; i < 4; i++) {
+		static const struct { int in; enum ref_binary_op op; } order[] = {
+			{ 2, REF_SUB }, { 3, REF_DIV }, { 0, REF_MUL }, { 1, REF_ADD },
+		};
+		struct ref_tensor r;
+
+		col = tensor(3, INTS(6, 1, 1), v[order[i].in].data);
+		for (int k = 0; order[i].op == REF_DIV && k < 6; k++)
+			col.data[k] = sqrtf(col.data[k] + 1e-5f);
+		assert_int_equal(ref_binary(order[i].op, &want, &col, &r), 0);
+		ref_tensor_free(&want);
+		ref_tensor_free(&col);
+		want = r;
+	}
+	net_expect(&net, &want, 1e-3);
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	for (int i = 0; i < 4; i++)
+		ref_tensor_free(&v[i]);
+}
+
+static void test_conv_batch_norm(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		conv_batch_norm();
+}
+
+/* A model with channels last: transposes around every operator are only views. */
+static void test_channels_last(void **state)
+{
+	struct ref_tensor x = net_values(SHAPE(2, 9, 9, 3), -1, 1);
+	struct ref_tensor w = net_values(SHAPE(3, 3, 3, 3), -1, 1);
+	const unsigned int to_nchw[] = { 0, 3, 1, 2 }, to_nhwc[] = { 0, 2, 3, 1 };
+	struct nc_node *n;
+	struct net net;
+	int in[2], t;
+
+	(void)state;
+	net_begin(&net);
+	t = net_input(&net, &x);
+	for (int i = 0; i < 3; i++) {
+		in[0] = npu_graph_transpose(net.g, t, to_nchw);
+		in[1] = net_const(&net, &w);
+		n = net_node(&net, "Conv", 2, in, 1);
+		nc_attr_set_ints(net.g, n, "pads", INTS(1, 1, 1, 1), 4);
+		net_add(&net, n);
+		t = npu_graph_transpose(net.g, net_out(n, 0), to_nhwc);
+		t = npu_graph_unary(net.g, NPU_UNARY_RELU, t, 0, 0);
+	}
+	npu_graph_output(net.g, "y", t);
+	net_run(&net);
+	assert_int_equal(net.k->ops, 6);
+	assert_int_equal(net_count(&net, KIR_COPY), 0);
+	for (uint32_t i = 0; i < net.k->ops; i += 2)
+		assert_int_equal(net.k->op[i]->conv.in.stride[3], 1);
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	net_end(&net);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +482,9 @@ int main(void)
 		cmocka_unit_test(test_lp_pool),
 		cmocka_unit_test(test_global_pool),
 		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_channels_last),
+		cmocka_unit_test(test_fold_conv),
+		cmocka_unit_test(test_conv_batch_norm),
 	};
 
 	net_seed();
