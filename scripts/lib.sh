@@ -81,6 +81,13 @@ watch_log() {
 	done
 }
 
+# Ctrl-c in a slow step: what it did so far is taken up, or done again, next time.
+interrupted() {
+	trap - INT
+	note "interrupted: $1; run it again and it goes on from there"
+	kill -INT $$
+}
+
 # slow WHAT LOG COMMAND...: says WHAT, runs COMMAND with its output in LOG and
 # shows progress; a failure shows the end of the log and ends the script.
 # COMMAND may be a function; it runs in a subshell with errexit on.
@@ -92,6 +99,8 @@ slow() {
 	note "$what"
 	watch_log $$ "$log" &
 	monitor=$!
+	# shellcheck disable=SC2064 # this step's name
+	trap "interrupted '${what//\'/}'" INT
 	set +e
 	(
 		set -e
@@ -99,6 +108,7 @@ slow() {
 	) >>"$log" 2>&1 </dev/null
 	rc=$?
 	set -e
+	trap - INT
 	kill "$monitor" 2>/dev/null
 	wait "$monitor" 2>/dev/null || true
 	[ ! -t 2 ] || printf '\r\033[K' >&2
