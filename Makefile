@@ -13,7 +13,7 @@ help:
 	@echo 'make bench       measures'
 	@echo 'make vm          a shell in the guest'
 	@echo 'make modules     npu.ko for the guest (make modules KDIR=... for another kernel)'
-	@echo 'make install     libnpu and the tools; DESTDIR is honoured'
+	@echo 'make install     libnpu, the tools, a udev rule; PREFIX and DESTDIR as usual'
 	@echo 'make lint        checkpatch, sparse, clang-tidy, shellcheck'
 	@echo 'make setup       packages, QEMU, guest kernel: what the others call first'
 	@echo 'make clean       removes build/; the cache (~/.cache/npu) stays'
@@ -59,6 +59,7 @@ modules: setup
 endif
 
 install: user
+	@$(if $(PREFIX),meson configure build -Dprefix=$(PREFIX) && scripts/build)
 	meson install -C build --no-rebuild
 
 lint:
