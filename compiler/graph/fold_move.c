@@ -114,8 +114,8 @@ int nc_eval_pad(struct npu_graph *g, struct nc_node *n)
 	char *data = room(g, n, y);
 	struct nc_view in;
 
-	if (ret)
-		return ret;
+	if (ret || strcmp(nc_attr(n, "mode")->s, "constant"))
+		return ret ? ret : -ENOTSUP;
 	if (!data)
 		return -ENOMEM;
 	nc_view_dense(&in, 0, x->rank, x->dim);

@@ -211,6 +211,25 @@ ATTRS(pad) = {
 	FLOAT("value", 0.0f),
 	END
 };
+ATTRS(depth_to_space) = { INT("blocksize", 0), STRING("mode", "DCR"), END };
+ATTRS(space_to_depth) = { INT("blocksize", 0), END };
+ATTRS(trilu) = { INT("upper", 1), END };
+ATTRS(eye_like) = { INT("dtype", 0), INT("k", 0), END };
+ATTRS(cum_sum) = { INT("exclusive", 0), INT("reverse", 0), END };
+ATTRS(arg) = { INT("axis", 0), INT("keepdims", 1), INT("select_last_index", 0), END };
+ATTRS(gather_nd) = { INT("batch_dims", 0), END };
+ATTRS(scatter_elements) = { INT("axis", 0), STRING("reduction", "none"), END };
+ATTRS(scatter_nd) = { STRING("reduction", "none"), END };
+ATTRS(put) = { STRING("reduction", "none"), END };
+ATTRS(topk) = {
+	INT("axis", -1),
+	/* before opset 10 */
+	INT("k", 0),
+	INT("largest", 1),
+	INT("sorted", 1),
+	END
+};
+ATTRS(compress) = { INT("axis", 0), END };
 ATTRS(clip) = { FLOAT("max", FLT_MAX), FLOAT("min", -FLT_MAX), END };
 ATTRS(constant_of_shape) = { LIST("value", TENSOR), END };
 ATTRS(shape) = { INT("end", INT64_MAX), INT("start", 0), END };

@@ -26,6 +26,7 @@ UPGRADE(pad);
 UPGRADE(slice);
 UPGRADE(softmax);
 UPGRADE(split);
+UPGRADE(topk);
 #undef UPGRADE
 
 #define INFER(f) int nc_infer_##f(struct npu_graph *g, struct nc_node *n)
@@ -47,6 +48,8 @@ INFER(test);
 INFER(where);
 /* shape_move.c: the same elements elsewhere */
 INFER(concat);
+INFER(depth_to_space);
+INFER(eye_like);
 INFER(expand);
 INFER(flatten);
 INFER(gather);
@@ -54,8 +57,11 @@ INFER(pad);
 INFER(reshape);
 INFER(slice);
 INFER(split);
+INFER(space_to_depth);
 INFER(squeeze);
+INFER(tile);
 INFER(transpose);
+INFER(trilu);
 INFER(unsqueeze);
 /* shape_nn.c: windows, products, reductions, recurrent */
 INFER(conv);
@@ -67,6 +73,17 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
+/* shape_index.c: indices */
+INFER(arg);
+INFER(compress);
+INFER(gather_elements);
+INFER(gather_nd);
+INFER(one_hot);
+INFER(put);
+INFER(scatter_elements);
+INFER(scatter_nd);
+INFER(take);
+INFER(topk);
 /* shape_norm.c: normalisations */
 INFER(batch_norm);
 INFER(channel_norm);
@@ -96,6 +113,24 @@ EXPAND(lp_norm);
 EXPAND(lrn);
 EXPAND(mean_variance);
 EXPAND(rms_norm);
+/* expand_index.c */
+EXPAND(compress);
+EXPAND(gather);
+EXPAND(gather_elements);
+EXPAND(gather_nd);
+EXPAND(hardmax);
+EXPAND(one_hot);
+EXPAND(scatter_elements);
+EXPAND(scatter_nd);
+EXPAND(topk);
+/* expand_move.c */
+EXPAND(cum_sum);
+EXPAND(depth_to_space);
+EXPAND(eye_like);
+EXPAND(pad);
+EXPAND(space_to_depth);
+EXPAND(tile);
+EXPAND(trilu);
 /* expand_rnn.c */
 EXPAND(rnn);
 #undef EXPAND
@@ -118,6 +153,7 @@ EVAL(size);
 
 /* lower/ */
 #define LOWER(f) int nc_lower_##f(struct nc_legal *l, const struct nc_node *n)
+LOWER(arg);
 LOWER(concat);
 LOWER(conv);
 LOWER(dropout);
@@ -130,9 +166,11 @@ LOWER(pad);
 LOWER(pointwise);
 LOWER(pool);
 LOWER(pow);
+LOWER(put);
 LOWER(reduce);
 LOWER(softmax);
 LOWER(split);
+LOWER(take);
 LOWER(variadic);
 LOWER(view);
 #undef LOWER

@@ -130,9 +130,10 @@ int nc_infer_pad(struct npu_graph *g, struct nc_node *n)
 	int64_t pad[2][NPU_GRAPH_RANK_MAX], dim[NPU_GRAPH_RANK_MAX];
 	int ret;
 
-	if (strcmp(mode, "constant"))
-		return nc_node_error(&g->diag, n, -ENOTSUP,
-				     "mode \"%s\" is not supported; \"constant\" is", mode);
+	if (strcmp(mode, "constant") && strcmp(mode, "reflect") && strcmp(mode, "edge") &&
+	    strcmp(mode, "wrap"))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "mode \"%s\" is none of constant, reflect, edge, wrap", mode);
 	if (value && (value->elems != 1 || value->dtype != x->dtype))
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "the constant must be a scalar of the input's type");
@@ -146,6 +147,94 @@ int nc_infer_pad(struct npu_graph *g, struct nc_node *n)
 					     "axis %u of %" PRId64 " elements cannot be padded by %" PRId64 " and %" PRId64,
 					     i, x->dim[i], pad[0][i], pad[1][i]);
 	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+}
+
+int nc_infer_tile(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t repeats[NPU_GRAPH_RANK_MAX], dim[NPU_GRAPH_RANK_MAX];
+	int count = nc_in_ints(g, n, 1, repeats, NPU_GRAPH_RANK_MAX);
+
+	if (count < 0)
+		return count;
+	if (count != (int)x->rank)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "has %d repeats for a tensor with %u dimensions", count,
+				     x->rank);
+	for (unsigned int i = 0; i < x->rank; i++)
+		if (repeats[i] < 0 || __builtin_mul_overflow(x->dim[i], repeats[i], &dim[i]))
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "dimension %u cannot be repeated %" PRId64 " times",
+					     i, repeats[i]);
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+}
+
+/* Blocks of pixels become channels (@into), or channels blocks. */
+static int infer_blocks(struct npu_graph *g, struct nc_node *n, bool into)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t b = nc_attr(n, "blocksize")->i, dim[4];
+	char text[NC_SHAPE_TEXT];
+
+	if (x->rank != 4 || b < 1 || b > INT16_MAX ||
+	    (into ? x->dim[2] % b || x->dim[3] % b : x->dim[1] % (b * b)))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "%s has no whole blocks of size %" PRId64,
+				     nc_shape_text(x, text), b);
+	dim[0] = x->dim[0];
+	dim[1] = into ? x->dim[1] * b * b : x->dim[1] / (b * b);
+	dim[2] = into ? x->dim[2] / b : x->dim[2] * b;
+	dim[3] = into ? x->dim[3] / b : x->dim[3] * b;
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, 4, dim);
+}
+
+int nc_infer_depth_to_space(struct npu_graph *g, struct nc_node *n)
+{
+	const char *mode = nc_attr(n, "mode")->s;
+
+	if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
+		return nc_node_error(&g->diag, n, -EINVAL, "mode \"%s\" is neither DCR nor CRD",
+				     mode);
+	return infer_blocks(g, n, false);
+}
+
+int nc_infer_space_to_depth(struct npu_graph *g, struct nc_node *n)
+{
+	return infer_blocks(g, n, true);
+}
+
+static int need_matrix(struct npu_graph *g, const struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	char text[NC_SHAPE_TEXT];
+
+	if (x->rank >= 2)
+		return 0;
+	return nc_node_error(&g->diag, n, -EINVAL, "%s is not a matrix", nc_shape_text(x, text));
+}
+
+int nc_infer_trilu(struct npu_graph *g, struct nc_node *n)
+{
+	int64_t k;
+	int ret = nc_in_ints(g, n, 1, &k, 1);
+
+	ret = ret < 0 ? ret : need_matrix(g, n);
+	return ret ? ret : nc_infer_same(g, n);
+}
+
+int nc_infer_eye_like(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_attr *given = nc_attr_given(n, "dtype");
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int dtype = given ? nc_dtype_of_onnx(given->i) : (int)x->dtype, ret = need_matrix(g, n);
+
+	if (ret)
+		return ret;
+	if (dtype < 0 || x->rank != 2)
+		return nc_node_error(&g->diag, n, -ENOTSUP,
+				     "element type %" PRId64 " is not supported, or the input has %u dimensions",
+				     given ? given->i : 0, x->rank);
+	return nc_tensor_shape(g, n, n->out[0], (enum npu_graph_dtype)dtype, 2, x->dim);
 }
 
 int nc_infer_reshape(struct npu_graph *g, struct nc_node *n)

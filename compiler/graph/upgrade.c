@@ -102,6 +102,20 @@ int nc_upgrade_slice(struct npu_graph *g, struct nc_node *n, int64_t opset)
 	return ret ? ret : ints_to_input(g, n, "axes", 3);
 }
 
+/* Before opset 10. */
+int nc_upgrade_topk(struct npu_graph *g, struct nc_node *n, int64_t opset)
+{
+	const struct nc_attr *k = nc_attr_given(n, "k");
+	int ret;
+
+	(void)opset;
+	if (!k)
+		return 0;
+	ret = set_input(g, n, 1, nc_graph_ints(g, &k->i, 1));
+	nc_attr_drop(n, "k");
+	return ret;
+}
+
 /* Before opset 13. */
 int nc_upgrade_split(struct npu_graph *g, struct nc_node *n, int64_t opset)
 {

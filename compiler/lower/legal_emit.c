@@ -113,7 +113,8 @@ int nc_legal_fill(struct nc_legal *l, const struct nc_node *n, uint32_t value,
 static int reduce_nothing(struct nc_legal *l, const struct nc_node *n, enum npu_rop rop,
 			  const struct nc_view *in, const struct nc_view *out)
 {
-	enum npu_uop op = rop == NPU_ROP_SUMSQ ? NPU_UOP_FMUL : NPU_UOP_MOV;
+	bool ints = kir_dtype(l->k->tensor[in->tensor].dtype) != NPU_F32;
+	enum npu_uop op = rop != NPU_ROP_SUMSQ ? NPU_UOP_MOV : ints ? NPU_UOP_IMUL : NPU_UOP_FMUL;
 	struct nc_loop lp;
 	int x, ret;
 
@@ -145,8 +146,10 @@ static int reduce_packed(struct nc_legal *l, const struct nc_node *n, enum npu_r
 	}
 	nc_view_permute(in, perm, &from);
 	nc_view_permute(out, perm, &to);
-	ret = nc_legal_temp(l, NPU_F32, from.rank, from.dim, NULL, &packed);
-	ret = ret ? ret : nc_legal_temp(l, NPU_F32, to.rank, to.dim, NULL, &result);
+	ret = nc_legal_temp(l, kir_dtype(l->k->tensor[in->tensor].dtype), from.rank, from.dim, NULL,
+			    &packed);
+	ret = ret ? ret : nc_legal_temp(l, kir_dtype(l->k->tensor[out->tensor].dtype), to.rank,
+					to.dim, NULL, &result);
 	ret = ret ? ret : nc_legal_copy(l, n, &from, &packed);
 	ret = ret ? ret : nc_legal_reduce(l, n, rop, packed_axes, &packed, &result);
 	return ret ? ret : nc_legal_copy(l, n, &result, &to);

@@ -10,7 +10,8 @@
 
 static int temp_like(struct nc_legal *l, const struct nc_view *v, struct nc_view *temp)
 {
-	return nc_legal_temp(l, NPU_F32, v->rank, v->dim, NULL, temp);
+	return nc_legal_temp(l, kir_dtype(l->k->tensor[v->tensor].dtype), v->rank, v->dim, NULL,
+			     temp);
 }
 
 /* How an operator is built around a reduction. */
@@ -47,13 +48,34 @@ static int64_t reduced_elems(const struct nc_view *in, unsigned int axes)
 static int divide(struct nc_legal *l, const struct nc_node *n, int64_t count,
 		  const struct nc_view *sum, const struct nc_view *out)
 {
+	bool ints = kir_dtype(l->k->tensor[out->tensor].dtype) != NPU_F32;
 	bool power = !(count & (count - 1));
 	struct nc_loop lp;
 	int r;
 
 	nc_loop_init(&lp, out->rank, out->dim);
-	r = nc_map_op(&lp.m, power ? NPU_UOP_FMUL : NPU_UOP_FDIV, nc_loop_load(&lp, sum),
-		      nc_map_float(&lp.m, power ? 1 / (float)count : (float)count), 0);
+	if (ints)
+		r = nc_map_op(&lp.m, NPU_UOP_IDIV, nc_loop_load(&lp, sum),
+			      nc_map_bits(&lp.m, (uint32_t)count), 0);
+	else
+		r = nc_map_op(&lp.m, power ? NPU_UOP_FMUL : NPU_UOP_FDIV, nc_loop_load(&lp, sum),
+			      nc_map_float(&lp.m, power ? 1 / (float)count : (float)count), 0);
+	r = nc_loop_store(&lp, out, r);
+	return r ? r : nc_loop_emit(l, n, &lp);
+}
+
+static int absolute(struct nc_legal *l, const struct nc_node *n, const struct nc_view *in,
+		    const struct nc_view *out)
+{
+	struct nc_loop lp;
+	int r;
+
+	if (kir_dtype(l->k->tensor[in->tensor].dtype) == NPU_F32)
+		return nc_legal_unary(l, n, NPU_UOP_FABS, in, out);
+	nc_loop_init(&lp, out->rank, out->dim);
+	r = nc_loop_load(&lp, in);
+	r = nc_map_op(&lp.m, NPU_UOP_IMAX, r,
+		      nc_map_op(&lp.m, NPU_UOP_ISUB, nc_map_bits(&lp.m, 0), r, 0), 0);
 	r = nc_loop_store(&lp, out, r);
 	return r ? r : nc_loop_emit(l, n, &lp);
 }
@@ -67,7 +89,7 @@ static int reduce_by(struct nc_legal *l, const struct nc_node *n, const struct r
 
 	if (r->abs) {
 		ret = temp_like(l, in, &from);
-		ret = ret ? ret : nc_legal_unary(l, n, NPU_UOP_FABS, in, &from);
+		ret = ret ? ret : absolute(l, n, in, &from);
 	}
 	if (!ret && after)
 		ret = temp_like(l, out, &to);
@@ -163,7 +185,7 @@ int nc_lower_reduce(struct nc_legal *l, const struct nc_node *n)
 		memcpy(&bits, &value, sizeof(bits));
 		return nc_legal_fill(l, n, bits, &out);
 	}
-	ret = nc_legal_in(l, n, 0, &in);
+	ret = nc_legal_in_any(l, n, 0, &in);
 	if (ret)
 		return ret;
 	for (unsigned int i = 0; i < in.rank; i++)

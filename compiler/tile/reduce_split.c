@@ -102,7 +102,7 @@ static int add_result(struct reduction *r, const struct nc_nest *outs,
 
 /*
  * Bits of m0 to a key in m0 that orders as signed integers do: negative floats
- * with their magnitude flipped, NaN beyond everything.
+ * with their magnitude flipped, -0 as +0, NaN beyond everything.
  */
 static void add_key(const struct reduction *r, struct kir_map *m)
 {
@@ -113,6 +113,8 @@ static void add_key(const struct reduction *r, struct kir_map *m)
 	m->konst[m->consts++] = 31;
 	m->konst[m->consts++] = INT32_MAX;
 	m->konst[m->consts++] = r->op->rop == NPU_ROP_ARGMAX ? INT32_MAX : (uint32_t)INT32_MIN;
+	m->konst[m->consts++] = 0;
+	add_uop(m, NPU_UOP_FADD, 0, 0, k + 3, 0);
 	add_uop(m, NPU_UOP_FEQ, 4, 0, 0, 0);
 	add_uop(m, NPU_UOP_ISAR, 5, 0, k, 0);
 	add_uop(m, NPU_UOP_IAND, 5, 5, k + 1, 0);

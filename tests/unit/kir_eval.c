@@ -385,7 +385,7 @@ static uint32_t start(enum npu_rop rop, bool is_float)
 	}
 }
 
-/* A total order for ARGMAX and ARGMIN: NaN beats everything, -0 < +0. */
+/* For ARGMAX and ARGMIN NaN beats everything; -0 and +0 are equal. */
 static bool beats(enum npu_rop rop, bool is_float, uint32_t x, uint32_t best)
 {
 	bool max = rop == NPU_ROP_ARGMAX;
@@ -395,8 +395,6 @@ static bool beats(enum npu_rop rop, bool is_float, uint32_t x, uint32_t best)
 		return max ? (int32_t)x > (int32_t)best : (int32_t)x < (int32_t)best;
 	if (isnan(a) || isnan(b))
 		return isnan(a) && !isnan(b);
-	if (a == b)
-		return max ? signbit(b) && !signbit(a) : signbit(a) && !signbit(b);
 	return max ? a > b : a < b;
 }
 
