@@ -5,7 +5,7 @@
 	packages setup user
 
 help:
-	@echo 'make run         sets up, builds, and runs the three networks on the NPU in a VM'
+	@echo 'make run         sets up, builds, and runs four networks on the NPU in a VM'
 	@echo 'make check       tests on this machine alone: no QEMU, no kernel (minutes)'
 	@echo 'make test        everything that CI runs, the VM included'
 	@echo 'make test-long   the same with the long sweeps'
