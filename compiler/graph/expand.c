@@ -44,6 +44,15 @@ bool nc_x_wanted(const struct nc_expand *e, uint32_t i)
 	return i < e->n->outs && e->n->out[i] != NC_NONE;
 }
 
+void *nc_x_alloc(const struct nc_expand *e, int64_t count, size_t bytes)
+{
+	void *p = e->g->err ? NULL : nc_alloc_array(e->g->arena, (size_t)count, bytes);
+
+	if (!p && !e->g->err)
+		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOMEM, "out of memory");
+	return p;
+}
+
 uint32_t nc_x_node(const struct nc_expand *e, enum nc_opcode code, const struct nc_attr *attr,
 		   uint32_t ins, const uint32_t *in)
 {

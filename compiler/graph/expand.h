@@ -9,6 +9,7 @@
 #define NPU_COMPILER_EXPAND_H
 
 #include "ops.h"
+#include "shape.h"
 
 /* What an expansion returns that leaves the node as it is. */
 #define NC_EXPAND_KEEP	1
@@ -46,6 +47,8 @@ bool nc_x_known(const struct nc_expand *e, uint32_t tensor);
 /* Output @i is wanted by the model. */
 bool nc_x_wanted(const struct nc_expand *e, uint32_t i);
 
+/* Zeroed memory of the graph; NULL is an error of the graph. */
+void *nc_x_alloc(const struct nc_expand *e, int64_t count, size_t bytes);
 /* The first output of a new node; @attr may be NULL. */
 uint32_t nc_x_node(const struct nc_expand *e, enum nc_opcode code, const struct nc_attr *attr,
 		   uint32_t ins, const uint32_t *in);
@@ -69,6 +72,8 @@ uint32_t nc_x_concat(const struct nc_expand *e, int axis, uint32_t count, const 
 /* Over the axes whose bit is set; they become 1. */
 uint32_t nc_x_reduce(const struct nc_expand *e, enum nc_opcode code, uint32_t t,
 		     unsigned int axes);
+/* What each tap of a window sees of @x, zeroes outside of it: [n, c, taps, places]. */
+uint32_t nc_x_taps(const struct nc_expand *e, uint32_t x, const struct nc_window *w);
 /* Output @i of the operator is @t, which has its shape. */
 void nc_x_result(const struct nc_expand *e, uint32_t i, uint32_t t);
 /* 0, or the error of what has been made. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "expand.h"
-#include "shape.h"
 
 static const int64_t swap_heads[] = { 0, 2, 1, 3 };
 static const int64_t swap_last[] = { 0, 1, 3, 2 };
@@ -103,7 +102,7 @@ static uint32_t length_bias(const struct nc_expand *e, const struct nc_attention
 
 	if (len == NC_NONE)
 		return NC_NONE;
-	number = nc_alloc_array(e->g->arena, (size_t)a->total, sizeof(*number));
+	number = nc_x_alloc(e, a->total, sizeof(*number));
 	for (int64_t i = 0; number && i < a->total; i++)
 		number[i] = i;
 	if (number)
@@ -118,13 +117,9 @@ static uint32_t causal_bias(const struct nc_expand *e, const struct nc_attention
 	float *data;
 	int64_t t;
 
-	if (e->g->err)
+	data = nc_x_alloc(e, a->steps * a->total, sizeof(*data));
+	if (!data)
 		return NC_NONE;
-	data = nc_alloc_array(e->g->arena, (size_t)(a->steps * a->total), sizeof(*data));
-	if (!data) {
-		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOMEM, "out of memory");
-		return NC_NONE;
-	}
 	for (int64_t i = 0; i < a->steps; i++)
 		for (int64_t k = a->past + i + 1; k < a->total; k++)
 			data[i * a->total + k] = -INFINITY;

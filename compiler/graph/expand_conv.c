@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "expand.h"
-#include "shape.h"
 
 /**
  * struct conv - a convolution, transposed ones included
@@ -61,32 +60,60 @@ static uint32_t spread(const struct nc_expand *e, uint32_t t, unsigned int axis,
 }
 
 /* The input over the first @count spatial axes as a window without padding sees it. */
-static uint32_t padded(const struct nc_expand *e, const struct conv *c, unsigned int count)
+static uint32_t padded(const struct nc_expand *e, uint32_t t, const struct nc_window *w,
+		       unsigned int count)
 {
 	int64_t pad[2 * NPU_GRAPH_RANK_MAX] = { 0 };
-	unsigned int rank = c->win.spatial + 2;
-	uint32_t t = c->x;
+	unsigned int rank = w->spatial + 2;
 
 	for (unsigned int i = 0; i < count; i++) {
-		int64_t in = (c->win.in[i] - 1) * c->win.up[i] + 1;
-		int64_t seen = (c->win.out[i] - 1) * c->win.stride[i] +
-			       (c->win.kernel[i] - 1) * c->win.dilation[i] + 1;
+		int64_t in = (w->in[i] - 1) * w->up[i] + 1;
+		int64_t seen = (w->out[i] - 1) * w->stride[i] +
+			       (w->kernel[i] - 1) * w->dilation[i] + 1;
 
-		t = spread(e, t, 2 + i, c->win.up[i]);
-		pad[2 + i] = c->win.pad[0][i];
-		pad[rank + 2 + i] = seen - in - c->win.pad[0][i];
+		t = spread(e, t, 2 + i, w->up[i]);
+		pad[2 + i] = w->pad[0][i];
+		pad[rank + 2 + i] = seen - in - w->pad[0][i];
 	}
 	return nc_x_pad(e, t, pad);
 }
 
 /* What tap @tap of an axis sees of the padded input. */
-static uint32_t tap_slice(const struct nc_expand *e, const struct conv *c, uint32_t t,
+static uint32_t tap_slice(const struct nc_expand *e, const struct nc_window *w, uint32_t t,
 			  unsigned int axis, int64_t tap)
 {
-	int64_t start = tap * c->win.dilation[axis], stride = c->win.stride[axis];
+	int64_t start = tap * w->dilation[axis], stride = w->stride[axis];
 
-	return nc_x_slice(e, t, 2 + axis, start, start + (c->win.out[axis] - 1) * stride + 1,
-			  stride);
+	return nc_x_slice(e, t, 2 + axis, start, start + (w->out[axis] - 1) * stride + 1, stride);
+}
+
+uint32_t nc_x_taps(const struct nc_expand *e, uint32_t x, const struct nc_window *w)
+{
+	const struct nc_tensor *in = nc_x_get(e, x);
+	uint32_t wide = padded(e, x, w, w->spatial), *tap;
+	int64_t taps = 1, places = 1;
+
+	for (unsigned int i = 0; i < w->spatial; i++) {
+		taps *= w->kernel[i];
+		places *= w->out[i];
+	}
+	if (taps > NC_NODE_ARGS_MAX) {
+		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOTSUP,
+					  "a window of weights that are computed at run time, or of indices, may have at most %d taps, not %" PRId64 "; make the weights constant",
+					  NC_NODE_ARGS_MAX, taps);
+		return NC_NONE;
+	}
+	tap = nc_x_alloc(e, taps, sizeof(*tap));
+	for (int64_t i = 0; tap && i < taps; i++) {
+		int64_t rest = i;
+
+		tap[i] = wide;
+		for (unsigned int a = w->spatial; a-- > 0; rest /= w->kernel[a])
+			tap[i] = tap_slice(e, w, tap[i], a, rest % w->kernel[a]);
+		tap[i] = nc_x_reshape(e, tap[i], 4,
+				      (const int64_t[]){ in->dim[0], in->dim[1], 1, places });
+	}
+	return tap ? nc_x_concat(e, 2, (uint32_t)taps, tap) : NC_NONE;
 }
 
 /* A sum over the depth's taps of convolutions with depths in the batch. */
@@ -98,10 +125,10 @@ static uint32_t conv_3d(const struct nc_expand *e, const struct conv *c)
 	const int64_t deep[] = { x->dim[0], c->win.out[0], w->dim[0], c->win.out[1],
 				 c->win.out[2] };
 	const int64_t taps[] = { w->dim[0], w->dim[1], w->dim[3], w->dim[4] };
-	uint32_t sum = NC_NONE, wide = padded(e, c, 1);
+	uint32_t sum = NC_NONE, wide = padded(e, c->x, &c->win, 1);
 
 	for (int64_t z = 0; z < c->win.kernel[0] && !e->g->err; z++) {
-		uint32_t t = nc_x_transpose(e, tap_slice(e, c, wide, 0, z), swap);
+		uint32_t t = nc_x_transpose(e, tap_slice(e, &c->win, wide, 0, z), swap);
 		uint32_t wz = nc_x_reshape(e, nc_x_slice(e, c->w, 2, z, z + 1, 1), 4, taps);
 
 		t = nc_x_reshape(e, t, 4, flat);
@@ -115,32 +142,12 @@ static uint32_t conv_3d(const struct nc_expand *e, const struct conv *c)
 static uint32_t conv_product(const struct nc_expand *e, const struct conv *c)
 {
 	const struct nc_tensor *x = nc_x_get(e, c->x), *w = nc_x_get(e, c->w);
-	uint32_t wide = padded(e, c, c->win.spatial), all, t, *tap;
-	int64_t taps = 1, places = 1, out[NPU_GRAPH_RANK_MAX] = { x->dim[0], w->dim[0] };
+	int64_t out[NPU_GRAPH_RANK_MAX] = { x->dim[0], w->dim[0] };
 	int64_t bias[NPU_GRAPH_RANK_MAX] = { w->dim[0], 1, 1, 1 };
+	uint32_t all = nc_x_taps(e, c->x, &c->win), t;
+	int64_t taps = nc_x_get(e, all)->dim[2], places = nc_x_get(e, all)->dim[3];
 
-	for (unsigned int i = 0; i < c->win.spatial; i++) {
-		taps *= c->win.kernel[i];
-		places *= c->win.out[i];
-		out[2 + i] = c->win.out[i];
-	}
-	if (taps > NC_NODE_ARGS_MAX) {
-		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOTSUP,
-					  "weights that are computed at run time may have at most %d taps, not %" PRId64 "; make them constant",
-					  NC_NODE_ARGS_MAX, taps);
-		return NC_NONE;
-	}
-	tap = nc_alloc_array(e->g->arena, (size_t)taps, sizeof(*tap));
-	for (int64_t i = 0; tap && i < taps; i++) {
-		int64_t rest = i;
-
-		tap[i] = wide;
-		for (unsigned int a = c->win.spatial; a-- > 0; rest /= c->win.kernel[a])
-			tap[i] = tap_slice(e, c, tap[i], a, rest % c->win.kernel[a]);
-		tap[i] = nc_x_reshape(e, tap[i], 4,
-				      (const int64_t[]){ x->dim[0], x->dim[1], 1, places });
-	}
-	all = tap ? nc_x_concat(e, 2, (uint32_t)taps, tap) : NC_NONE;
+	memcpy(out + 2, c->win.out, c->win.spatial * sizeof(*out));
 	all = nc_x_reshape(e, all, 4, (const int64_t[]){ x->dim[0], c->group,
 							 x->dim[1] / c->group * taps, places });
 	t = nc_x_reshape(e, c->w, 3, (const int64_t[]){ c->group, w->dim[0] / c->group,
@@ -203,5 +210,46 @@ int nc_expand_conv_transpose(const struct nc_expand *e)
 	else
 		t = window_conv(e, &c, 0, c.x, c.w, c.b);
 	nc_x_result(e, 0, t);
+	return nc_x_done(e);
+}
+
+/* Weights that put tap i of a block's values at tap i of the window. */
+static uint32_t unit_taps(const struct nc_expand *e, const struct nc_window *w, int64_t channels,
+			  int64_t taps)
+{
+	int64_t dim[2 + NC_SPATIAL_MAX] = { channels * taps, 1 }, tensor;
+	float *data = nc_x_alloc(e, channels * taps * taps, sizeof(*data));
+
+	if (!data)
+		return NC_NONE;
+	memcpy(dim + 2, w->kernel, w->spatial * sizeof(*dim));
+	for (int64_t i = 0; i < channels * taps; i++)
+		data[i * taps + i % taps] = 1;
+	tensor = nc_graph_const(e->g, NULL, NPU_GRAPH_F32, 2 + w->spatial, dim, data);
+	return tensor < 0 ? NC_NONE : (uint32_t)tensor;
+}
+
+/* Blocks added up to images: a transposed convolution with a channel for each tap. */
+int nc_expand_col2im(const struct nc_expand *e)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *y = nc_x_get(e, e->n->out[0]);
+	int64_t dim[2 + NC_SPATIAL_MAX] = { x->dim[0], x->dim[1] };
+	struct nc_window w;
+	int ret = nc_col2im_get(e->g, e->n, &w);
+	struct conv c = { .b = NC_NONE, .group = y->dim[1] };
+	int64_t taps = x->dim[1] / y->dim[1];
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < w.spatial; i++) {
+		dim[2 + i] = w.in[i];
+		w.up[i] = w.stride[i];
+		w.stride[i] = 1;
+		w.pad[0][i] = (w.kernel[i] - 1) * w.dilation[i] - w.pad[0][i];
+	}
+	c.win = w;
+	c.x = nc_x_reshape(e, nc_x_in(e, 0), 2 + w.spatial, dim);
+	c.w = turned_weights(e, unit_taps(e, &w, y->dim[1], taps), c.group);
+	nc_x_result(e, 0, w.spatial > 2 ? conv_3d(e, &c) : window_conv(e, &c, 0, c.x, c.w, c.b));
 	return nc_x_done(e);
 }

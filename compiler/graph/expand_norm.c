@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "expand.h"
-#include "shape.h"
 
 static unsigned int all_axes(const struct nc_tensor *x)
 {

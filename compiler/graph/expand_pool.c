@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "expand.h"
-#include "shape.h"
 
 /* Axes @first .. + @count of @w as a pooling node of the same kind over @x. */
 static uint32_t pool_axes(const struct nc_expand *e, const struct nc_window *w,
@@ -31,6 +30,87 @@ static uint32_t pool_axes(const struct nc_expand *e, const struct nc_window *w,
 			 1, &x);
 }
 
+/* Element number of each tap of each place in its channel; beyond the input INT32_MAX. */
+static uint32_t tap_positions(const struct nc_expand *e, const struct nc_window *w)
+{
+	int64_t dim[4] = { 1, 1, 1, 1 }, tensor;
+	int32_t *data;
+
+	for (unsigned int i = 0; i < w->spatial; i++) {
+		dim[2] *= w->kernel[i];
+		dim[3] *= w->out[i];
+	}
+	data = nc_x_alloc(e, dim[2] * dim[3], sizeof(*data));
+	if (!data)
+		return NC_NONE;
+	for (int64_t k = 0; k < dim[2] * dim[3]; k++) {
+		int64_t tap = k / dim[3], place = k % dim[3], step = 1, at = 0;
+		bool inside = true;
+
+		for (unsigned int i = w->spatial; i-- > 0;) {
+			int64_t p = place % w->out[i] * w->stride[i] - w->pad[0][i] +
+				    tap % w->kernel[i] * w->dilation[i];
+
+			inside &= p >= 0 && p < w->in[i];
+			at += p * step;
+			step *= w->in[i];
+			tap /= w->kernel[i];
+			place /= w->out[i];
+		}
+		data[k] = inside && at < INT32_MAX ? (int32_t)at : INT32_MAX;
+	}
+	tensor = nc_graph_const(e->g, NULL, NPU_GRAPH_I32, 4, dim, data);
+	return tensor < 0 ? NC_NONE : (uint32_t)tensor;
+}
+
+static uint32_t int_scalar(const struct nc_expand *e, enum nc_opcode code, uint32_t t,
+			   int64_t value)
+{
+	return nc_x_2(e, code, t, nc_x_cast(e, nc_x_ints(e, &value, 1), NPU_GRAPH_I32));
+}
+
+/* h w + w as w h + h, for two axes. */
+static uint32_t column_major(const struct nc_expand *e, const struct nc_window *w, uint32_t at)
+{
+	int64_t wide = w->in[w->spatial - 1];
+	uint32_t row = int_scalar(e, NC_OP_Div, at, wide);
+	uint32_t column = nc_x_2(e, NC_OP_Sub, at, int_scalar(e, NC_OP_Mul, row, wide));
+
+	return nc_x_2(e, NC_OP_Add, int_scalar(e, NC_OP_Mul, column, w->in[0]), row);
+}
+
+/* Where in the whole input the maximum @y is: the first tap that equals it. */
+static uint32_t pool_indices(const struct nc_expand *e, const struct nc_window *w, uint32_t y)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *out = nc_x_get(e, y);
+	int64_t channels = x->dim[0] * x->dim[1], inner = (int64_t)x->elems / channels;
+	const int64_t row[] = { x->dim[0], x->dim[1], 1, (int64_t)out->elems / channels };
+	int64_t *base = nc_x_alloc(e, channels, sizeof(*base));
+	uint32_t t, at, none;
+
+	t = nc_x_2(e, NC_OP_Equal, nc_x_taps(e, nc_x_in(e, 0), w), nc_x_reshape(e, y, 4, row));
+	none = nc_x_cast(e, nc_x_ints(e, (const int64_t[]){ INT32_MAX }, 1), NPU_GRAPH_I32);
+	at = nc_x_where(e, t, tap_positions(e, w), none);
+	at = nc_x_reduce(e, NC_OP_ReduceMin, at, 4u);
+	if (nc_attr(e->n, "storage_order")->i && w->spatial == 2)
+		at = column_major(e, w, at);
+	for (int64_t i = 0; base && i < channels; i++)
+		base[i] = i * inner;
+	t = base ? nc_x_cast(e, nc_x_ints(e, base, (uint32_t)channels), NPU_GRAPH_I32) : NC_NONE;
+	t = nc_x_reshape(e, t, 4, (const int64_t[]){ x->dim[0], x->dim[1], 1, 1 });
+	t = nc_x_cast(e, nc_x_2(e, NC_OP_Add, at, t), NPU_GRAPH_I64);
+	return nc_x_reshape(e, t, out->rank, out->dim);
+}
+
+/* The operator without indices, over @x. */
+static uint32_t pool_values(const struct nc_expand *e, uint32_t x)
+{
+	struct nc_attr attr[12] = { { .name = NULL } };
+
+	memcpy(attr, e->n->attr, e->n->attrs * sizeof(*attr));
+	return nc_x_node(e, e->n->op->code, attr, 1, &x);
+}
+
 /*
  * Three axes: the last two first, with the depth among the channels, then the
  * depth. Maximum and sum do not care; an average is one of averages, as the
@@ -43,8 +123,22 @@ int nc_expand_pool(const struct nc_expand *e)
 	int ret = nc_window_get(e->g, e->n, &w);
 	uint32_t t;
 
-	if (ret || w.spatial < 3 || nc_x_wanted(e, 1))
-		return ret ? ret : NC_EXPAND_KEEP;
+	if (ret)
+		return ret;
+	if (nc_x_wanted(e, 1)) {
+		t = pool_values(e, nc_x_in(e, 0));
+		nc_x_result(e, 1, pool_indices(e, &w, t));
+		nc_x_result(e, 0, t);
+		return nc_x_done(e);
+	}
+	if (nc_dtype_class(x->dtype) == NC_CLASS_INT) {
+		/* 8 bits are exact in fp32. */
+		t = pool_values(e, nc_x_cast(e, nc_x_in(e, 0), NPU_GRAPH_F32));
+		nc_x_result(e, 0, nc_x_cast(e, t, x->dtype));
+		return nc_x_done(e);
+	}
+	if (w.spatial < 3)
+		return NC_EXPAND_KEEP;
 
 	const int64_t flat[] = { x->dim[0], x->dim[1] * x->dim[2], x->dim[3], x->dim[4] };
 	const int64_t deep[] = { x->dim[0], x->dim[1], x->dim[2], w.out[1] * w.out[2] };
@@ -94,5 +188,30 @@ int nc_expand_global_lp_pool(const struct nc_expand *e)
 	uint32_t t = powers(e, nc_x_in(e, 0), p);
 
 	nc_x_result(e, 0, root(e, nc_x_reduce(e, NC_OP_ReduceSum, t, axes & ~3u), p));
+	return nc_x_done(e);
+}
+
+/* Each value at its index, zeroes elsewhere; in the corner of a larger output. */
+int nc_expand_max_unpool(const struct nc_expand *e)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *y = nc_x_get(e, e->n->out[0]);
+	int64_t dim[NPU_GRAPH_RANK_MAX], pad[2 * NPU_GRAPH_RANK_MAX] = { 0 }, total = 1;
+	const int64_t flat = (int64_t)x->elems;
+	int ret = nc_unpool_get(e->g, e->n, dim);
+	uint32_t t;
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < x->rank; i++) {
+		total *= dim[i];
+		pad[x->rank + i] = y->dim[i] - dim[i];
+	}
+	t = nc_x_ints(e, &total, 1);
+	t = nc_x_cast(e, nc_x_node(e, NC_OP_ConstantOfShape, NULL, 1, &t), x->dtype);
+	t = nc_x_node(e, NC_OP_ScatterElements, NULL, 3,
+		      (const uint32_t[]){ t, nc_x_reshape(e, nc_x_in(e, 1), 1, &flat),
+					  nc_x_reshape(e, nc_x_in(e, 0), 1, &flat) });
+	t = nc_x_reshape(e, t, x->rank, dim);
+	nc_x_result(e, 0, nc_x_pad(e, t, pad));
 	return nc_x_done(e);
 }

@@ -212,9 +212,9 @@ int nc_expand_rnn(const struct nc_expand *e)
 
 	if (ret)
 		return ret;
-	steps = nc_alloc_array(e->g->arena, (size_t)s.steps, sizeof(*steps));
+	steps = nc_x_alloc(e, s.steps, sizeof(*steps));
 	if (!steps)
-		return nc_node_error(&e->g->diag, e->n, -ENOMEM, "out of memory");
+		return nc_x_done(e);
 	for (s.dir = 0; s.dir < s.dirs; s.dir++) {
 		const int64_t dim[] = { 1, s.batch, s.hidden };
 		bool reverse = s.dir || !strcmp(direction, "reverse");

@@ -95,6 +95,18 @@ ATTRS(window_conv) = {
 	LIST("ups", INTS),
 	END
 };
+ATTRS(max_unpool) = {
+	LIST("kernel_shape", INTS),
+	LIST("pads", INTS),
+	LIST("strides", INTS),
+	END
+};
+ATTRS(col2im) = {
+	LIST("dilations", INTS),
+	LIST("pads", INTS),
+	LIST("strides", INTS),
+	END
+};
 ATTRS(gemm) = {
 	FLOAT("alpha", 1.0f),
 	FLOAT("beta", 1.0f),

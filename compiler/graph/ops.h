@@ -64,11 +64,13 @@ INFER(transpose);
 INFER(trilu);
 INFER(unsqueeze);
 /* shape_nn.c: windows, products, reductions, recurrent */
+INFER(col2im);
 INFER(conv);
 INFER(conv_transpose);
 INFER(gemm);
 INFER(global_pool);
 INFER(matmul);
+INFER(max_unpool);
 INFER(pool);
 INFER(recurrent);
 INFER(reduce);
@@ -98,11 +100,13 @@ INFER(rotary);
 EXPAND(attention);
 EXPAND(rotary);
 /* expand_conv.c */
+EXPAND(col2im);
 EXPAND(conv);
 EXPAND(conv_transpose);
 /* expand_pool.c */
 EXPAND(global_lp_pool);
 EXPAND(lp_pool);
+EXPAND(max_unpool);
 EXPAND(pool);
 /* expand_norm.c */
 EXPAND(batch_norm);

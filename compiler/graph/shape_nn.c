@@ -287,6 +287,108 @@ int nc_infer_pool(struct npu_graph *g, struct nc_node *n)
 	return nc_tensor_shape(g, n, n->out[1], NPU_GRAPH_I64, x->rank, x->dim);
 }
 
+int nc_unpool_get(struct npu_graph *g, const struct nc_node *n, int64_t *dim)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0), *idx = nc_in(g, n, 1);
+	int64_t kernel[NC_SPATIAL_MAX], stride[NC_SPATIAL_MAX], pads[2 * NC_SPATIAL_MAX];
+	char tx[NC_SHAPE_TEXT], ti[NC_SHAPE_TEXT];
+	uint32_t s = x->rank - 2;
+	int ret;
+
+	if (x->rank < 3 || s > NC_SPATIAL_MAX || idx->dtype != NPU_GRAPH_I64 ||
+	    idx->rank != x->rank || memcmp(idx->dim, x->dim, sizeof(x->dim)) || !x->elems)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s and indices %s must both be [batch, channels, 1 to %d spatial axes]",
+				     nc_shape_text(x, tx), nc_shape_text(idx, ti), NC_SPATIAL_MAX);
+	ret = window_list(g, n, "kernel_shape", s, 1, 0, kernel);
+	ret = ret ? ret : window_list(g, n, "strides", s, 1, 1, stride);
+	ret = ret ? ret : window_list(g, n, "pads", 2 * s, 0, 0, pads);
+	memcpy(dim, x->dim, 2 * sizeof(*dim));
+	for (uint32_t i = 0; !ret && i < s; i++) {
+		dim[2 + i] = (x->dim[2 + i] - 1) * stride[i] + kernel[i] - pads[i] - pads[s + i];
+		if (dim[2 + i] < 1)
+			ret = nc_node_error(&g->diag, n, -EINVAL,
+					    "spatial axis %u is padded by all of it", i);
+	}
+	return ret;
+}
+
+int nc_infer_max_unpool(struct npu_graph *g, struct nc_node *n)
+{
+	int64_t dim[NPU_GRAPH_RANK_MAX], given[NPU_GRAPH_RANK_MAX];
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int ret = nc_unpool_get(g, n, dim), count;
+
+	if (ret)
+		return ret;
+	if (!nc_in(g, n, 2))
+		return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+	count = nc_in_ints(g, n, 2, given, NPU_GRAPH_RANK_MAX);
+	if (count < 0)
+		return count;
+	if (count != (int)x->rank)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "output_shape has %d entries; %u are needed", count, x->rank);
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, given);
+}
+
+int nc_col2im_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int count = nc_in_ints(g, n, 1, w->out, NC_SPATIAL_MAX);
+	int64_t pads[2 * NC_SPATIAL_MAX], taps = 1, places = 1;
+	char text[NC_SHAPE_TEXT];
+	int blocks = count < 0 ? count : nc_in_ints(g, n, 2, w->kernel, NC_SPATIAL_MAX);
+	int ret;
+
+	if (blocks < 0)
+		return blocks;
+	if (blocks != count || !count)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "image_shape has %d entries, block_shape %d", count, blocks);
+	w->spatial = (unsigned int)count;
+	ret = window_list(g, n, "strides", w->spatial, 1, 1, w->stride);
+	ret = ret ? ret : window_list(g, n, "dilations", w->spatial, 1, 1, w->dilation);
+	ret = ret ? ret : window_list(g, n, "pads", 2 * w->spatial, 0, 0, pads);
+	for (unsigned int i = 0; !ret && i < w->spatial; i++) {
+		w->pad[0][i] = pads[i];
+		w->pad[1][i] = pads[w->spatial + i];
+		if (w->kernel[i] < 1 || w->kernel[i] > WINDOW_MAX || w->out[i] < 1 ||
+		    w->out[i] > WINDOW_MAX)
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "image and block sides must be in 1 .. %d", WINDOW_MAX);
+		w->in[i] = (w->out[i] + pads[i] + pads[w->spatial + i] -
+			    (w->kernel[i] - 1) * w->dilation[i] - 1) / w->stride[i] + 1;
+		taps *= w->kernel[i];
+		places *= w->in[i];
+	}
+	if (ret)
+		return ret;
+	if (x->rank == 3 && x->elems && x->dim[1] % taps == 0 && x->dim[2] == places)
+		return 0;
+	return nc_node_error(&g->diag, n, -EINVAL,
+			     "input %s must be [batch, channels * %" PRId64 ", %" PRId64 "]",
+			     nc_shape_text(x, text), taps, places);
+}
+
+int nc_infer_col2im(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+	struct nc_window w;
+	int ret = nc_col2im_get(g, n, &w);
+
+	if (ret)
+		return ret;
+	dim[0] = x->dim[0];
+	dim[1] = x->dim[1];
+	for (unsigned int i = 0; i < w.spatial; i++) {
+		dim[1] /= w.kernel[i];
+		dim[2 + i] = w.out[i];
+	}
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, 2 + w.spatial, dim);
+}
+
 int nc_infer_global_pool(struct npu_graph *g, struct nc_node *n)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);

@@ -185,8 +185,6 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	bool again;
 	int ret = window(l, n, &w, &pool.win);
 
-	if (nc_legal_wanted(l, n, 1))
-		return nc_node_error(l->diag, n, -ENOTSUP, "the Indices output is not supported");
 	ret = ret ? ret : nc_legal_in(l, n, 0, &in);
 	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
 	if (ret)

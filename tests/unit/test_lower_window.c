@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolution and pooling through front half and kernel IR. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net.h"
@@ -255,6 +256,153 @@ static void test_lp_pool(void **state)
 	}
 }
 
+/* @tensor of any type as an f32 output. */
+static void float_output(struct net *net, int tensor)
+{
+	struct nc_node *n = net_node(net, "Cast", 1, &tensor, 1);
+
+	nc_attr_set_int(net->g, n, "to", 1);
+	net_add(net, n);
+	net_output(net, net_out(n, 0));
+}
+
+/* Where maxima are. */
+static void pool_indices(int spatial)
+{
+	struct ref_pool attr = { .ceil_mode = net_rand(2) };
+	struct ref_tensor x, y, want;
+	int64_t x_dim[5], *indices;
+	struct nc_node *n;
+	struct net net;
+	int in;
+
+	attr.storage_order = spatial == 2 && net_rand(2);
+	net_shape(2 + spatial, spatial > 2 ? 6 : 9, x_dim);
+	x = net_values(2 + spatial, x_dim, -1, 1);
+	attr.win = random_window(spatial, x_dim + 2);
+	if (ref_max_pool(&attr, &x, &y, &indices)) {
+		ref_tensor_free(&x);
+		return;
+	}
+	assert_int_equal(ref_tensor_alloc(&want, y.rank, y.dims), 0);
+	for (int64_t e = 0; e < ref_tensor_elems(&y); e++)
+		want.data[e] = (float)indices[e];
+	net_begin(&net);
+	in = net_feed(&net, &x);
+	n = net_node(&net, "MaxPool", 1, &in, 2);
+	set_window(&net, n, &attr.win, spatial);
+	nc_attr_set_int(net.g, n, "ceil_mode", attr.ceil_mode);
+	nc_attr_set_int(net.g, n, "storage_order", attr.storage_order);
+	net_add(&net, n);
+	float_output(&net, net_out(n, 1));
+	net_expect(&net, &want, 0);
+	ref_tensor_free(&x);
+	ref_tensor_free(&y);
+	free(indices);
+}
+
+static void test_pool_indices(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		pool_indices(1 + i % 3);
+}
+
+/* Maxima back where they were, in the corner of a larger image. */
+static void test_max_unpool(void **state)
+{
+	struct ref_pool attr = {
+		.win = { .kernel = { 2, 3 }, .strides = { 2, 3 }, .dilations = { 1, 1 } },
+	};
+	struct ref_tensor x = net_values(SHAPE(2, 3, 6, 9), -1, 1), y, small, want;
+	struct nc_node *n;
+	int64_t *indices;
+	struct net net;
+	int in[3];
+
+	(void)state;
+	assert_int_equal(ref_max_pool(&attr, &x, &y, &indices), 0);
+	assert_int_equal(ref_tensor_alloc(&small, x.rank, x.dims), 0);
+	memset(small.data, 0, (size_t)ref_tensor_elems(&small) * sizeof(float));
+	for (int64_t e = 0; e < ref_tensor_elems(&y); e++)
+		small.data[indices[e]] = y.data[e];
+	assert_int_equal(ref_pad(&small, 4, INTS(0, 0, 0, 0, 0, 0, 1, 2), NULL, 0, &want), 0);
+	net_begin(&net);
+	in[0] = net_input(&net, &x);
+	n = net_node(&net, "MaxPool", 1, in, 2);
+	set_window(&net, n, &attr.win, 2);
+	net_add(&net, n);
+	in[0] = net_out(n, 0);
+	in[1] = net_out(n, 1);
+	in[2] = net_ints(&net, INTS(2, 3, 7, 11), 4);
+	n = net_node(&net, "MaxUnpool", 3, in, 1);
+	nc_attr_set_ints(net.g, n, "kernel_shape", attr.win.kernel, 2);
+	nc_attr_set_ints(net.g, n, "strides", attr.win.strides, 2);
+	net_add(&net, n);
+	net_output(&net, net_out(n, 0));
+	net_expect(&net, &want, 0);
+	ref_tensor_free(&x);
+	ref_tensor_free(&y);
+	ref_tensor_free(&small);
+	free(indices);
+}
+
+/* Overlapping blocks of rows and columns, added up by a loop. */
+static void col2im(void)
+{
+	int64_t kernel[2], stride[2], dilation[2], pad[2], out[2], places[2];
+	int64_t batch = 1 + net_rand(2), channels = 1 + net_rand(3);
+	struct ref_tensor x, want;
+	struct nc_node *n;
+	struct net net;
+	int in[3];
+
+	for (int i = 0; i < 2; i++) {
+		kernel[i] = 1 + net_rand(3);
+		stride[i] = 1 + net_rand(2);
+		dilation[i] = 1 + net_rand(2);
+		pad[i] = net_rand(2);
+		places[i] = 1 + net_rand(4);
+		out[i] = (places[i] - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - pad[i] +
+			 net_rand((uint32_t)stride[i]);
+		out[i] = out[i] < 1 ? 1 : out[i];
+		if ((out[i] + pad[i] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1 != places[i])
+			pad[i] = 0, places[i] = kernel[i] = out[i] = 1;
+	}
+	x = net_values(SHAPE(batch, channels * kernel[0] * kernel[1], places[0] * places[1]),
+		       -1, 1);
+	assert_int_equal(ref_tensor_alloc(&want, 4, INTS(batch, channels, out[0], out[1])), 0);
+	memset(want.data, 0, (size_t)ref_tensor_elems(&want) * sizeof(float));
+	for (int64_t e = 0; e < ref_tensor_elems(&x); e++) {
+		int64_t place = e % x.dims[2], tap = e / x.dims[2] % (kernel[0] * kernel[1]);
+		int64_t plane = e / x.dims[2] / (kernel[0] * kernel[1]);
+		int64_t h = place / places[1] * stride[0] + tap / kernel[1] * dilation[0] - pad[0];
+		int64_t w = place % places[1] * stride[1] + tap % kernel[1] * dilation[1] - pad[1];
+
+		if (h >= 0 && h < out[0] && w >= 0 && w < out[1])
+			want.data[(plane * out[0] + h) * out[1] + w] += x.data[e];
+	}
+	net_begin(&net);
+	in[0] = net_feed(&net, &x);
+	in[1] = net_ints(&net, out, 2);
+	in[2] = net_ints(&net, kernel, 2);
+	n = net_node(&net, "Col2Im", 3, in, 1);
+	nc_attr_set_ints(net.g, n, "strides", stride, 2);
+	nc_attr_set_ints(net.g, n, "dilations", dilation, 2);
+	nc_attr_set_ints(net.g, n, "pads", INTS(pad[0], pad[1], 0, 0), 4);
+	net_add(&net, n);
+	net_output(&net, net_out(n, 0));
+	net_expect(&net, &want, 1e-5);
+	ref_tensor_free(&x);
+}
+
+static void test_col2im(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		col2im();
+}
+
 static void test_global_pool(void **state)
 {
 	(void)state;
@@ -480,6 +628,9 @@ int main(void)
 		cmocka_unit_test(test_conv_transpose),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_lp_pool),
+		cmocka_unit_test(test_pool_indices),
+		cmocka_unit_test(test_max_unpool),
+		cmocka_unit_test(test_col2im),
 		cmocka_unit_test(test_global_pool),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_channels_last),
