@@ -225,6 +225,24 @@ ATTRS(pad) = {
 };
 ATTRS(depth_to_space) = { INT("blocksize", 0), STRING("mode", "DCR"), END };
 ATTRS(space_to_depth) = { INT("blocksize", 0), END };
+ATTRS(resize) = {
+	INT("antialias", 0),
+	LIST("axes", INTS),
+	STRING("coordinate_transformation_mode", "half_pixel"),
+	FLOAT("cubic_coeff_a", -0.75f),
+	INT("exclude_outside", 0),
+	FLOAT("extrapolation_value", 0.0f),
+	STRING("keep_aspect_ratio_policy", "stretch"),
+	STRING("mode", "nearest"),
+	STRING("nearest_mode", "round_prefer_floor"),
+	END
+};
+ATTRS(upsample) = {
+	STRING("mode", "nearest"),
+	/* before opset 9 */
+	LIST("scales", FLOATS),
+	END
+};
 ATTRS(trilu) = { INT("upper", 1), END };
 ATTRS(eye_like) = { INT("dtype", 0), INT("k", 0), END };
 ATTRS(cum_sum) = { INT("exclusive", 0), INT("reverse", 0), END };

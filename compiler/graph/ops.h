@@ -27,6 +27,9 @@ UPGRADE(slice);
 UPGRADE(softmax);
 UPGRADE(split);
 UPGRADE(topk);
+/* resize.c */
+UPGRADE(resize);
+UPGRADE(upsample);
 #undef UPGRADE
 
 #define INFER(f) int nc_infer_##f(struct npu_graph *g, struct nc_node *n)
@@ -75,6 +78,8 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
+/* resize.c */
+INFER(resize);
 /* shape_index.c: indices */
 INFER(arg);
 INFER(compress);
@@ -135,6 +140,8 @@ EXPAND(pad);
 EXPAND(space_to_depth);
 EXPAND(tile);
 EXPAND(trilu);
+/* resize.c */
+EXPAND(resize);
 /* expand_rnn.c */
 EXPAND(rnn);
 #undef EXPAND

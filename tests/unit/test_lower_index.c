@@ -362,6 +362,64 @@ static void cum_sum(void)
 	ref_tensor_free(&x);
 }
 
+/* An element between its neighbours on the axis, which ends with its last one. */
+static double between(const float *row, int64_t size, int64_t step, double x)
+{
+	int64_t low = (int64_t)floor(x), a = low < 0 ? 0 : low, b = low + 1;
+
+	a = a < size ? a : size - 1;
+	b = b < 0 ? 0 : b < size ? b : size - 1;
+	return row[a * step] + (row[b * step] - row[a * step]) * (x - (double)low);
+}
+
+/* One axis of [outer, size, inner], as the nearest or between two. */
+static void resize(void)
+{
+	bool linear = net_rand(2), corners = net_rand(2);
+	int64_t dims[3], out[3], sizes[3];
+	struct ref_tensor x, want;
+	struct nc_node *n;
+	struct net net;
+	int in[4] = { 0, NPU_TENSOR_NONE, NPU_TENSOR_NONE };
+
+	net_shape(3, 6, dims);
+	memcpy(out, dims, sizeof(out));
+	out[1] = 1 + net_rand(9);
+	memcpy(sizes, out, sizeof(out));
+	x = net_values(3, dims, -4, 4);
+	assert_int_equal(ref_tensor_alloc(&want, 3, out), 0);
+	for (int64_t e = 0; e < ref_tensor_elems(&want); e++) {
+		int64_t at[3];
+		double p;
+
+		position(3, out, e, at);
+		p = corners ? out[1] == 1 ? 0 : (double)(at[1] * (dims[1] - 1)) / (double)(out[1] - 1) :
+		    ((double)at[1] + 0.5) * (double)dims[1] / (double)out[1] - 0.5;
+		if (!linear)
+			p = ceil(p - 0.5);
+		want.data[e] = (float)between(&x.data[at[0] * dims[1] * dims[2] + at[2]], dims[1],
+					      dims[2], p);
+	}
+	net_begin(&net);
+	in[0] = net_feed(&net, &x);
+	in[3] = net_ints(&net, sizes, 3);
+	n = net_node(&net, "Resize", 4, in, 1);
+	nc_attr_set_string(net.g, n, "mode", linear ? "linear" : "nearest");
+	nc_attr_set_string(net.g, n, "coordinate_transformation_mode",
+			   corners ? "align_corners" : "half_pixel");
+	net_add(&net, n);
+	net_output(&net, net_out(n, 0));
+	net_expect(&net, &want, 1e-5);
+	ref_tensor_free(&x);
+}
+
+static void test_resize(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++)
+		resize();
+}
+
 static void test_gather(void **state)
 {
 	(void)state;
@@ -440,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_topk),
 		cmocka_unit_test(test_arg),
 		cmocka_unit_test(test_cum_sum),
+		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_bounds),
 	};
 
