@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "given.h"
+#include "onnx_head.h"
 #include "tensor_file.h"
 #include "tool.h"
 
@@ -40,6 +42,9 @@ struct files {
  * @atol: absolute tolerance of the check
  * @input: files of inputs
  * @output: files of outputs
+ * @shape: shapes of inputs, NAME=2x3
+ * @head: names in the model, if @file is there
+ * @file: for each input of @head its file, or NULL; NULL: the model knows its inputs
  * @dev: open, or NULL
  * @model: open, or NULL
  * @session: open, or NULL
@@ -56,6 +61,9 @@ struct run {
 	double atol;
 	struct files input;
 	struct files output;
+	struct files shape;
+	struct onnx_head head;
+	const char **file;
 	struct npu_device *dev;
 	struct npu_model *model;
 	struct npu_session *session;
@@ -67,6 +75,8 @@ static void print_help(void)
 	     "Runs a program (.npu) or an ONNX model on the NPU.\n\n"
 	     "  --device SPEC          see npu --help\n"
 	     "  --bind N=1000,...      values of symbolic dimensions; *=1 binds the others\n"
+	     "                         as .npy and .pb files do that are given for inputs\n"
+	     "  --shape NAME=2x3       shape of an input, where the model leaves it open\n"
 	     "  --input [NAME=]FILE    an input; without NAME the next one. .npy, IDX (also\n"
 	     "                         gzipped; more examples than needed are left), ONNX\n"
 	     "                         TensorProto (.pb), else the plain elements\n"
@@ -170,6 +180,27 @@ static int set_from_file(struct run *run, unsigned int index, const struct npu_t
 	return status;
 }
 
+/* The file of input @index of the model, or NULL; @found has room for it. */
+static const char *file_of(struct run *run, unsigned int index, const char *name, char found[4096])
+{
+	const char *path = NULL;
+
+	if (run->file) {
+		/* Those before it may be constants by now. */
+		for (index = 0; index < run->head.inputs; index++)
+			if (!strcmp(run->head.input[index], name))
+				break;
+		path = index < run->head.inputs ? run->file[index] : NULL;
+	} else {
+		path = take_file(&run->input, name);
+	}
+	if (!path && run->check_dir) {
+		find_in_dir(run->check_dir, "input", index, found, 4096);
+		path = *found ? found : NULL;
+	}
+	return path;
+}
+
 static int set_input(struct run *run, unsigned int index)
 {
 	struct npu_tensor_info info;
@@ -179,11 +210,7 @@ static int set_input(struct run *run, unsigned int index)
 
 	if (npu_model_input_info(run->model, index, &info))
 		return tool_fail_npu();
-	path = take_file(&run->input, info.name);
-	if (!path && run->check_dir) {
-		find_in_dir(run->check_dir, "input", index, found, sizeof(found));
-		path = *found ? found : NULL;
-	}
+	path = file_of(run, index, info.name, found);
 	printf("input     \"");
 	tool_print_name(info.name);
 	printf("\" %s %s: %s\n", tool_type_name(info.type), tool_shape(&info),
@@ -324,12 +351,18 @@ static int run_model(struct run *run)
 	return run->counters ? print_counters(run) : TOOL_OK;
 }
 
+/* ---- The model ---- */
+
 /* Whether an input or output of the model is called as the first @length bytes of @name. */
 static bool has_tensor(const struct run *run, bool output, const char *name, size_t length)
 {
 	unsigned int count = output ? npu_model_outputs(run->model) : npu_model_inputs(run->model);
 	struct npu_tensor_info info;
 
+	for (unsigned int i = 0; run->file && !output && i < run->head.inputs; i++)
+		if (strlen(run->head.input[i]) == length &&
+		    !strncmp(run->head.input[i], name, length))
+			return true;
 	for (unsigned int i = 0; i < count; i++) {
 		if (output)
 			npu_model_output_info(run->model, i, &info);
@@ -347,6 +380,8 @@ static int check_files(const struct run *run, bool output)
 	const struct files *files = output ? &run->output : &run->input;
 	const char *what = output ? "output" : "input";
 
+	if (run->file && !output)
+		count = run->head.inputs;
 	if (files->count > count)
 		return tool_fail("%s: has %u %ss, %u files are given", run->model_path, count, what,
 				 files->count);
@@ -402,6 +437,71 @@ static int check_overwriting(const struct run *run)
 	return TOOL_OK;
 }
 
+/* --shape NAME= for each input of the head; TOOL_FAILED if there is no such input. */
+static int match_shapes(const struct run *run, const char **shape)
+{
+	for (unsigned int k = 0; k < run->shape.count; k++) {
+		const char *name = run->shape.argument[k];
+		const char *equals = strchr(name, '=');
+		unsigned int i = 0;
+
+		while (i < run->head.inputs && (strlen(run->head.input[i]) != (size_t)(equals - name) ||
+						strncmp(run->head.input[i], name,
+							(size_t)(equals - name))))
+			i++;
+		if (i == run->head.inputs)
+			return tool_fail("%s: has no input \"%.*s\"", run->model_path,
+					 (int)(equals - name), name);
+		shape[i] = equals + 1;
+	}
+	return TOOL_OK;
+}
+
+/* Open a model that needs to know what its inputs are going to be. */
+static int open_given(struct run *run)
+{
+	const char **shape = calloc(run->head.inputs + 1, sizeof(*shape));
+	const char **paths;
+	char (*found)[4096];
+	int status = TOOL_FAILED;
+
+	run->file = calloc(run->head.inputs + 1, sizeof(*run->file));
+	paths = calloc(run->head.inputs + 1, sizeof(*paths));
+	found = calloc(run->head.inputs + 1, sizeof(*found));
+	if (!shape || !run->file || !paths || !found) {
+		tool_fail("out of memory");
+	} else if (!match_shapes(run, shape)) {
+		for (unsigned int i = 0; i < run->head.inputs; i++) {
+			run->file[i] = take_file(&run->input, run->head.input[i]);
+			paths[i] = file_of(run, 0, run->head.input[i], found[i]);
+		}
+		run->model = given_open_model(run->dev, run->model_path, run->bind, &run->head,
+					      paths, shape);
+		status = run->model ? TOOL_OK : TOOL_FAILED;
+	}
+	free(found);
+	free(paths);
+	free(shape);
+	return status;
+}
+
+static int open_model(struct run *run)
+{
+	const char *why;
+
+	if (!run->shape.count)
+		run->model = npu_model_open(run->dev, run->model_path, run->bind);
+	if (run->model)
+		return TOOL_OK;
+	if (!run->shape.count && !run->input.count && !run->check_dir)
+		return tool_fail_npu();
+	if (onnx_head_read(&run->head, run->model_path, &why))
+		return open_given(run);
+	if (run->shape.count)
+		return tool_fail("%s: --shape is for ONNX models: %s", run->model_path, why);
+	return tool_fail_npu();
+}
+
 static int run_all(struct run *run)
 {
 	int status = TOOL_OK;
@@ -411,9 +511,8 @@ static int run_all(struct run *run)
 	run->dev = npu_device_open(run->spec);
 	if (!run->dev)
 		return tool_fail_npu();
-	run->model = npu_model_open(run->dev, run->model_path, run->bind);
-	if (!run->model)
-		return tool_fail_npu();
+	if (open_model(run))
+		return TOOL_FAILED;
 	if (check_files(run, false) || check_files(run, true))
 		return TOOL_FAILED;
 	run->session = npu_session_create(run->model);
@@ -448,6 +547,10 @@ static int parse_option(struct run *run, int c)
 	case 'b':
 		run->bind = optarg;
 		return TOOL_OK;
+	case 'S':
+		if (!strchr(optarg, '='))
+			return tool_usage("run", "run: --shape %s is not like x=1x3x224x224", optarg);
+		return add_file(&run->shape, optarg);
 	case 'i':
 		return add_file(&run->input, optarg);
 	case 'o':
@@ -477,6 +580,7 @@ static int parse_options(struct run *run, int argc, char **argv)
 	static const struct option options[] = {
 		{ "device", required_argument, NULL, 'd' },
 		{ "bind", required_argument, NULL, 'b' },
+		{ "shape", required_argument, NULL, 'S' },
 		{ "input", required_argument, NULL, 'i' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "check", required_argument, NULL, 'c' },
@@ -525,6 +629,8 @@ int cmd_run(int argc, char **argv)
 	npu_session_destroy(run->session);
 	npu_model_close(run->model);
 	npu_device_close(run->dev);
+	onnx_head_free(&run->head);
+	free(run->file);
 	free(run);
 	return status < 0 ? TOOL_OK : status;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include "npu_graph.h"
+#include "given.h"
 #include "onnx_head.h"
 #include "suite.h"
 #include "tensor_file.h"
@@ -102,20 +102,7 @@ static void open_inputs(struct run *run, struct npu_graph_given *given)
 		data_path(run, "input", i, path);
 		if (!tensor_file_open(t, path, &any, error))
 			continue;
-		given[i].name = run->head.input[i];
-		given[i].rank = t->rank;
-		memcpy(given[i].dim, t->dim, sizeof(given[i].dim));
-		given[i].data = t->data;
-		if (t->type.kind == 'f' && t->type.bytes == 4)
-			given[i].dtype = NPU_GRAPH_F32;
-		else if (t->type.kind == 'i' && t->type.bytes == 4)
-			given[i].dtype = NPU_GRAPH_I32;
-		else if (t->type.kind == 'i' && t->type.bytes == 8)
-			given[i].dtype = NPU_GRAPH_I64;
-		else if (t->type.kind == 'b')
-			given[i].dtype = NPU_GRAPH_BOOL;
-		else
-			given[i].data = NULL;
+		given_from_file(&given[i], run->head.input[i], t);
 	}
 }
 

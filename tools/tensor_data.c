@@ -13,7 +13,7 @@ static bool fail(char *error, const char *path, const char *why)
 	return false;
 }
 
-static bool load(struct tensor_file *t, uint64_t count, char *error)
+bool tensor_file_load(struct tensor_file *t, uint64_t count, char error[TENSOR_ERROR_BYTES])
 {
 	uint64_t bytes = count * t->type.bytes;
 
@@ -208,7 +208,7 @@ bool tensor_file_read(struct tensor_file *t, const struct npu_tensor_info *want,
 	struct tensor_type type = tensor_type_of(want->type);
 	uint64_t count = want->bytes / type.bytes;
 
-	if (!load(t, count, error))
+	if (!tensor_file_load(t, count, error))
 		return false;
 	if (!is_float(type) && (is_float(t->type) || scale))
 		return fail(error, t->path, "has fractions, the model wants integers");
@@ -253,7 +253,7 @@ bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *in
 	uint64_t count = info->bytes / got.type.bytes;
 	double worst = 0;
 
-	if (!load(t, count, error))
+	if (!tensor_file_load(t, count, error))
 		return false;
 	*diff = (struct tensor_diff){ .wrong = 0 };
 	for (uint64_t k = 0; k < count; k++) {

@@ -63,6 +63,8 @@ const char *tensor_type_text(struct tensor_type type);
 bool tensor_file_open(struct tensor_file *t, const char *path,
 		      const struct npu_tensor_info *want, char error[TENSOR_ERROR_BYTES]);
 void tensor_file_close(struct tensor_file *t);
+/* Read the first @count elements into memory, if they are not there. */
+bool tensor_file_load(struct tensor_file *t, uint64_t count, char error[TENSOR_ERROR_BYTES]);
 /* Whether the shape is that of @want, but for dimensions of 1. */
 bool tensor_file_matches(const struct tensor_file *t, const struct npu_tensor_info *want,
 			 char error[TENSOR_ERROR_BYTES]);

@@ -148,6 +148,23 @@ ok 'suite with a bad list' eval 'echo only >list; suite 1 "list:1: wants" s --ex
 ok 'suite with a list twice' eval 'printf "a b\na c\n" >list; suite 1 "names a twice" s --exclude list'
 ok 'suite without a list' suite 1 'No such file' s --exclude missing
 
+# y = Reshape(x [N, 4], s [2]): N is open, and s decides about a shape. s is 4, 2.
+printf '\10\10B\2\20\15\72C\12\22\12\1x\12\1s\22\1y\42\7Reshape\22\1gZ\24\12\1x\22\17\12\15\10\1\22\11\12\3\22\1N\12\2\10\4Z\17\12\1s\22\12\12\10\10\7\22\4\12\2\10\2b\3\12\1y' >r.onnx
+printf '\10\2\20\7\112\20\4\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0' >s.pb
+ok 'run with an open dimension' says_run 1 'dimension 0 is "N"; bind it with N=NUMBER' r.onnx
+ok 'run with an open shape' says_run 1 '("s") depends on the data of a run' r.onnx --bind N=2
+ok 'run bound by inputs' says_run 0 'output    "y" f32 \[4, 2\]' r.onnx --input x=good.pb --input s=s.pb --output r.pb
+ok 'run bound by inputs, right' eval 'tail -c 32 r.pb >a && tail -c 32 good.pb >b && cmp a b'
+ok 'run bound by the order of inputs' says_run 0 'output    "y" f32 \[4, 2\]' r.onnx --input good.pb --input s.pb
+ok 'run bound by a shape' says_run 0 'input     "x" f32 \[2, 4\]: no file' r.onnx --shape x=2x4 --input s=s.pb
+ok 'run with a shape that is wrong' says_run 1 'dimension 1 is 4, but 5 in what is given' r.onnx --shape x=2x5 --input s=s.pb
+ok 'run with a shape of nothing' says_run 1 'has no input "z"' r.onnx --shape z=2
+ok 'run with an input of nothing' says_run 1 'has no input "z"' r.onnx --shape x=2x4 --input s=s.pb --input z=s.pb
+ok 'run with no shape' says_run 1 '"2y4" is not a shape' r.onnx --shape x=2y4
+ok 'run with half a shape' says_run 2 'is not like x=1x3' r.onnx --shape x
+ok 'run with a shape of a program' says_run 1 'shape is for ONNX models' p.npu --shape x=8
+ok 'run with a missing file to bind' says_run 1 'none.pb: No such file' r.onnx --input x=none.pb --input s=s.pb
+
 ok 'no model' says 2 'one model' run --device "$device"
 ok 'missing model' says_run 1 'none.npu: No such file' none.npu
 ok 'missing ONNX model' says_run 1 'none.onnx: No such file' none.onnx
