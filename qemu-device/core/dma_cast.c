@@ -48,7 +48,7 @@ static uint16_t encode(const struct format *f, double d)
 	double steps;
 
 	if (isnan(d))
-		return (uint16_t)(sign | infinity | 1u << (fraction_bits - 1));
+		return (uint16_t)(infinity | 1u << (fraction_bits - 1));
 	if (isinf(d))
 		return sign | infinity;
 	if (d == 0)

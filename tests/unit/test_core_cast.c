@@ -294,6 +294,51 @@ static void test_faults(void **state)
 	refuse(f, NPU_BOOL, NPU_F32, &two);
 }
 
+/* A conversion makes one NaN; without one, bits stay. */
+static void test_nan(void **state)
+{
+	static const uint32_t in[] = { 0x7fc00000, 0xffc00000, 0x7f800001, 0xffffffff };
+	static const uint16_t half[] = { 0x7e00, 0xfe00, 0x7c01, 0xffff };
+	static const uint16_t brain[] = { 0x7fc0, 0xffc0, 0x7f81, 0xffff };
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		uint32_t word;
+		uint16_t out[2];
+
+		memcpy(f->in, &in[i], 4);
+		cmds.used = 0;
+		transfer(NPU_OP_LOAD, NPU_F32, NPU_F32, 1, 1, 1);
+		transfer(NPU_OP_STORE, NPU_F32, NPU_F32, 1, 1, 1);
+		core_cmds_end(&cmds);
+		assert_int_equal(run(f), 0);
+		memcpy(&word, f->out, 4);
+		assert_int_equal(word, in[i]);
+		for (unsigned int k = 0; k < 2; k++) {
+			const unsigned int type = k ? NPU_BF16 : NPU_F16;
+
+			memcpy(f->in, &in[i], 4);
+			cmds.used = 0;
+			transfer(NPU_OP_LOAD, NPU_F32, NPU_F32, 1, 1, 1);
+			transfer(NPU_OP_STORE, type, NPU_F32, 1, 1, 1);
+			core_cmds_end(&cmds);
+			assert_int_equal(run(f), 0);
+			memcpy(&out[k], f->out, 2);
+
+			memcpy(f->in, k ? &brain[i] : &half[i], 2);
+			cmds.used = 0;
+			transfer(NPU_OP_LOAD, type, NPU_F32, 1, 1, 1);
+			transfer(NPU_OP_STORE, NPU_F32, NPU_F32, 1, 1, 1);
+			core_cmds_end(&cmds);
+			assert_int_equal(run(f), 0);
+			memcpy(&word, f->out, 4);
+			assert_int_equal(word, 0x7fc00000);
+		}
+		assert_int_equal(out[0], 0x7e00);
+		assert_int_equal(out[1], 0x7fc0);
+	}
+}
+
 int main(void)
 {
 	const char *text = getenv("NPU_TEST_SEED");
@@ -301,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_values, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_faults, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nan, setup, teardown),
 	};
 
 	printf("# NPU_TEST_SEED=%u\n", seed);
