@@ -29,15 +29,16 @@ static int fetch_page(struct npu_core *core, uint64_t va, struct npu_fetch **res
 	uint32_t epoch = atomic_load(&core->tlb.epoch);
 	uint32_t offset = (uint32_t)(va - page_va);
 	uint64_t first = npu_max_u64(page_va, job->entry.cmd_va);
-	uint64_t end = job->entry.cmd_va + job->entry.cmd_bytes;
+	uint64_t end = page_va + NPU_PAGE_BYTES;
 	int ret;
 
 	*result = page;
 	if (page->page_va == page_va && page->epoch == epoch && offset >= page->first &&
 	    offset < page->bytes)
 		return 0;
-	if (end > page_va + NPU_PAGE_BYTES)
-		end = page_va + NPU_PAGE_BYTES;
+	/* Modulo 2^64, as the buffer may be said to lie at its end. */
+	if (end - job->entry.cmd_va > job->entry.cmd_bytes)
+		end = job->entry.cmd_va + job->entry.cmd_bytes;
 	page->bytes = 0;
 	page->checked = 0;
 	page->page_va = page_va;
