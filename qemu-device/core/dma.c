@@ -308,7 +308,7 @@ static int probe_run(struct plan *p, uint64_t mem)
 	while (left) {
 		uint64_t bus_addr;
 		uint64_t page_left;
-		int ret = npu_bus_enter(p->core);
+		int ret = npu_job_cancelled(p->core) ? -ECANCELED : npu_bus_enter(p->core);
 
 		if (ret)
 			return ret;

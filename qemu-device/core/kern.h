@@ -11,6 +11,7 @@
 #define NPU_CORE_KERN_H
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "npu_core.h"
@@ -101,6 +102,7 @@ typedef void npu_kern_uop_fn(const struct npu_kern_uop *u);
  * @channels: j
  * @out: channels results
  * @divisor: sums are divided by it
+ * @cancel: looked at every few rows of taps; without results when it is set
  */
 struct npu_kern_pool {
 	const float *src;
@@ -111,6 +113,7 @@ struct npu_kern_pool {
 	uint32_t channels;
 	float *out;
 	float divisor;
+	const atomic_bool *cancel;
 };
 
 /**

@@ -183,6 +183,8 @@ LANES(min_i32, lane_min_i32, lane_min_i32, false)
 LANES(sumsq_i32, lane_sumsq_i32, lane_sumsq_i32, false)
 #undef LANES
 
+#define POOL_ROWS	8	/* of taps, between two looks at cancel */
+
 /* nv vectors of channels, the last one masked; nv is constant. */
 static inline __attribute__((always_inline))
 void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
@@ -197,6 +199,8 @@ void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
 		nan[v] = vm_none();
 	}
 	for (uint32_t y = 0; y < p->rows; y++) {
+		if (y % POOL_ROWS == 0 && atomic_load_explicit(p->cancel, memory_order_relaxed))
+			return;
 		for (uint32_t x = 0; x < p->cols; x++) {
 			const float *tap = p->src + y * p->row_step + x * p->col_step + channel;
 

@@ -29,8 +29,8 @@ static void start_tile(const struct conv *v, uint64_t first, uint32_t rows,
 		span->first = i;
 		span->count = s->ow - ow < rows - i ? s->ow - ow : rows - i;
 		span->image = v->in + n * v->in_stride[0];
-		span->top = (int32_t)oh * s->stride_h - s->pad_top;
-		span->left = (int32_t)ow * s->stride_w - s->pad_left;
+		span->top = (int64_t)oh * s->stride_h - s->pad_top;
+		span->left = (int64_t)ow * s->stride_w - s->pad_left;
 		for (uint32_t j = 0; j < span->count; j++, i++, acc += v->acc_stride[2])
 			tile->acc[i] = acc;
 		ow = 0;

@@ -74,8 +74,8 @@ struct conv_span {
 	uint32_t first;
 	uint32_t count;
 	const float *image;
-	int32_t top;
-	int32_t left;
+	int64_t top;
+	int64_t left;
 	const float *input_row;
 };
 

@@ -73,7 +73,7 @@ static void run_pixels(const struct conv *v, const struct depthwise_row *row, ui
 		.from_zero = !t && !v->accumulate,
 	};
 
-	for (; ow < end; ow += d.pixels) {
+	for (; ow < end && !npu_cancelled(v->x); ow += d.pixels) {
 		d.pixels = end - ow < NPU_KERN_PIXELS_MAX ? end - ow : NPU_KERN_PIXELS_MAX;
 		for (uint32_t p = 0; p < d.pixels; p++) {
 			const int64_t left = (int64_t)(ow + p) * s->stride_w - s->pad_left;
@@ -120,7 +120,8 @@ static void run_row(const struct conv *v, const struct depthwise_row *row)
 		first = end = 0;
 	for (uint32_t t = 0; t < all && !npu_cancelled(v->x); t += taps) {
 		taps = all - t < TAPS_MAX ? all - t : TAPS_MAX;
-		compute_offsets(v, t, taps, offset);
+		if (first < end)	/* else they may be out of range */
+			compute_offsets(v, t, taps, offset);
 		run_pixels(v, row, 0, first, t, taps, NULL);
 		run_pixels(v, row, first, end, t, taps, offset);
 		run_pixels(v, row, end, s->ow, t, taps, NULL);

@@ -105,11 +105,11 @@ static void matmul_tiles(const struct matmul *v, const struct matmul_block *bloc
 	_Alignas(64) float a[NPU_KERN_ROWS_MAX * NPU_KERN_DEPTH];
 	_Alignas(64) float b[NPU_KERN_DEPTH * COLS_PACKED];
 
-	for (uint32_t k = 0; k < v->k; k += NPU_KERN_DEPTH) {
+	for (uint64_t k = 0; k < v->k; k += NPU_KERN_DEPTH) {
 		struct npu_kern_gemm g = {
 			.cols = block->cols,
-			.depth = v->k - k < NPU_KERN_DEPTH ? v->k - k : NPU_KERN_DEPTH,
-			.w = block->b + k * v->b_stride[2],
+			.depth = v->k - k < NPU_KERN_DEPTH ? (uint32_t)(v->k - k) : NPU_KERN_DEPTH,
+			.w = block->b + (ptrdiff_t)k * v->b_stride[2],
 			.w_stride = v->b_stride[2],
 			.init = k || v->accumulate ? NULL : block->bias,
 		};
@@ -121,7 +121,8 @@ static void matmul_tiles(const struct matmul *v, const struct matmul_block *bloc
 		}
 		for (uint64_t tile = first; tile < end; tile++) {
 			const uint32_t row = (uint32_t)tile * v->tile_rows;
-			const float *from = block->a + row * v->a_stride[2] + k * v->a_stride[3];
+			const float *from = block->a + row * v->a_stride[2] +
+					    (ptrdiff_t)k * v->a_stride[3];
 
 			if (npu_cancelled(v->x))
 				return;

@@ -10,13 +10,13 @@
 
 #define ZERO_CONST	NPU_MAP_CONSTS
 
-/* Merge dimension i + 1 into i where all views allow it; drop sizes of 1. */
+/* Merge dimension i + 1 into i where all views allow it and 32 bits; drop sizes of 1. */
 static void merge_dims(struct map_plan *plan, const struct npu_desc_map *d)
 {
 	uint32_t dims = 0;
 
 	for (uint32_t i = 0; i < 4; i++) {
-		bool merge = dims > 0;
+		bool merge = dims && (uint64_t)plan->dim[dims - 1] * d->dim[i] <= UINT32_MAX;
 
 		if (d->dim[i] == 1)
 			continue;

@@ -38,6 +38,7 @@ static void pool_row(const struct pool *v, uint64_t row)
 		.row_step = s->dil_h * v->in_stride[1],
 		.col_step = s->dil_w * v->in_stride[2],
 		.channels = s->c,
+		.cancel = v->x->cancel,
 	};
 	uint32_t y0, y1;
 

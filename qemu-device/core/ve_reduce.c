@@ -13,6 +13,7 @@
 #define BLOCK_MAX	256	/* outputs of a block, contiguous in the input */
 #define BLOCK_ROWS	64	/* outputs of a block, reduced elements contiguous */
 #define CALL_ROWS	512	/* input rows per call of a kernel: stay in L1 */
+#define CALL_ELEMS	8192	/* elements of an output between two looks at cancel */
 #define DENSE_ELEMS	1024	/* elements collected at a time, a multiple of 16 */
 
 struct axis {
@@ -57,7 +58,8 @@ static void add_axis(struct axis *axes, uint32_t *count, struct axis axis)
 
 	if (last && last->size == 1) {
 		*last = axis;
-	} else if (last && last->in == axis.in * axis.size && last->out == axis.out * axis.size) {
+	} else if (last && last->in == axis.in * axis.size && last->out == axis.out * axis.size &&
+		   (uint64_t)last->size * axis.size <= UINT32_MAX) {
 		last->size *= axis.size;
 		last->in = axis.in;
 		last->out = axis.out;
@@ -230,15 +232,18 @@ static void take_rows(const struct reduce *v, const struct reduce_block *block,
 
 	start_lanes(v, block, lanes);
 	if (v->reduceds == 1 && v->reduced[0].in == 1) {
-		const struct npu_kern_lanes l = {
-			.lanes = lanes,
-			.src = block->in,
-			.rows = block->count,
-			.row_step = step,
-			.count = v->elems,
-		};
+		for (uint64_t e = 0; e < v->elems && !npu_cancelled(v->x); e += CALL_ELEMS) {
+			const uint64_t left = v->elems - e;
+			const struct npu_kern_lanes l = {
+				.lanes = lanes,
+				.src = block->in + e,
+				.rows = block->count,
+				.row_step = step,
+				.count = left < CALL_ELEMS ? left : CALL_ELEMS,
+			};
 
-		kern->lanes[v->is_int][v->rop](&l);
+			kern->lanes[v->is_int][v->rop](&l);
+		}
 	} else {
 		for (uint32_t j = 0; j < block->count; j++)
 			take_scattered(v, block->in + j * step, lanes + j * LANES);
@@ -294,8 +299,10 @@ static uint32_t arg_output(const struct reduce *v, const uint32_t *in)
 
 	while (e < v->elems && !npu_cancelled(v->x)) {
 		const uint32_t *src = in + axis_offset(v->reduced, v->reduceds, e, &unused);
+		const uint64_t run = last->size - e % last->size;
+		const uint64_t end = e + (run < CALL_ELEMS ? run : CALL_ELEMS);
 
-		for (uint32_t i = 0; i < last->size; i++, e++, src += last->in) {
+		for (; e < end; e++, src += last->in) {
 			if (!arg_better(v, *src, best))
 				continue;
 			best = *src;

@@ -3,6 +3,7 @@
 #include "ve_map.h"
 
 #define UNIT_ROWS	64	/* of the source */
+#define UNIT_COLS	8192	/* between two looks at cancel */
 
 struct transpose {
 	const struct npu_exec *x;
@@ -33,6 +34,8 @@ static void transpose_unit(const struct transpose *t, uint64_t unit)
 	const struct map_plan *plan = t->plan;
 	const uint32_t first = (uint32_t)(unit % t->row_units) * UNIT_ROWS;
 	const uint32_t left = plan->dim[t->dst_dim] - first;
+	const uint32_t cols = plan->dim[t->src_dim];
+	const ptrdiff_t dst_step = t->dst->stride[t->src_dim];
 	ptrdiff_t src = first * t->src->stride[t->dst_dim], dst = first;
 	uint64_t index = unit / t->row_units;
 
@@ -43,9 +46,12 @@ static void transpose_unit(const struct transpose *t, uint64_t unit)
 		dst += (ptrdiff_t)(index % plan->dim[i]) * t->dst->stride[i];
 		index /= plan->dim[i];
 	}
-	t->x->kern->transpose((float *)t->dst->base + dst, t->dst->stride[t->src_dim],
-			      (const float *)t->src->base + src, t->src->stride[t->dst_dim],
-			      left < UNIT_ROWS ? left : UNIT_ROWS, plan->dim[t->src_dim]);
+	for (uint64_t col = 0; col < cols && !npu_cancelled(t->x); col += UNIT_COLS)
+		t->x->kern->transpose((float *)t->dst->base + dst + (ptrdiff_t)col * dst_step,
+				      dst_step, (const float *)t->src->base + src + col,
+				      t->src->stride[t->dst_dim],
+				      left < UNIT_ROWS ? left : UNIT_ROWS,
+				      cols - col < UNIT_COLS ? (uint32_t)(cols - col) : UNIT_COLS);
 }
 
 static void transpose_part(void *arg, uint32_t part)

@@ -5,6 +5,7 @@
  * are the same afterwards, bit by bit.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -267,6 +268,123 @@ static void test_cancel(void **state)
 	free(acc);
 }
 
+struct running {
+	struct npu_exec x;
+	union kern_desc d;
+};
+
+static void *run_until_cancelled(void *arg)
+{
+	const struct running *r = arg;
+
+	assert_int_equal(npu_ve_exec(&r->x, &r->d), NPU_FAULT_NONE);
+	return NULL;
+}
+
+/* 2^32 elements, or nearly, at a few addresses: legal, and over when told to be. */
+static void largest_map(union kern_desc *d)
+{
+	uint32_t *word = (uint32_t *)&d->map.view[2];
+
+	d->map.hdr.opcode = NPU_OP_MAP;
+	d->map.operands = 2;
+	d->map.uops = 2;
+	memcpy(d->map.dim, (uint32_t[]){ 65536, 65536, 1, 1 }, sizeof(d->map.dim));
+	for (int v = 0; v < 2; v++)
+		d->map.view[v].ref = (struct npu_ref) { .addr = v * 64, .reg = NPU_REG_NONE };
+	word[0] = NPU_UOP_WORD(NPU_UOP_LD, 0, 0, 0, 0);
+	word[1] = NPU_UOP_WORD(NPU_UOP_ST, 1, 0, 0, 0);
+}
+
+static void largest_reduce(union kern_desc *d, unsigned int rop, unsigned int axes)
+{
+	d->reduce.hdr.opcode = NPU_OP_REDUCE;
+	memcpy(d->reduce.dim, (uint32_t[]){ 65536, 65536, 1, 1 }, sizeof(d->reduce.dim));
+	d->reduce.rop = (uint8_t)rop;
+	d->reduce.axes = (uint8_t)axes;
+	d->reduce.in.ref.reg = NPU_REG_NONE;
+	d->reduce.out.ref = (struct npu_ref) { .addr = 64, .reg = NPU_REG_NONE };
+}
+
+static void largest_pool(union kern_desc *d, bool average)
+{
+	d->pool.hdr.opcode = NPU_OP_POOL;
+	d->pool.hdr.flags = average ? NPU_F_POOL_AVERAGE : 0;
+	d->pool.shape = (struct npu_conv_shape) {
+		.n = 1, .h = 65535, .w = 65535, .c = 1, .oh = 1, .ow = 65535, .k = 1,
+		.kh = 65535, .kw = 65535, .stride_h = 1, .stride_w = 1,
+		.dil_h = 1, .dil_w = 1, .up_h = 1, .up_w = 1,
+	};
+	d->pool.in.reg = NPU_REG_NONE;
+	d->pool.out = (struct npu_ref) { .addr = 64, .reg = NPU_REG_NONE };
+}
+
+static void test_largest(void **state)
+{
+	uint32_t *spm = calloc(SPM_ELEMS, 4);
+	atomic_bool cancel;
+
+	(void)state;
+	assert_non_null(spm);
+	for (int i = 0; i < 7; i++) {
+		struct running r = {
+			.x = {
+				.spm = (uint8_t *)spm,
+				.kern = npu_kern_get(NPU_CORE_VARIANT_SCALAR),
+				.pool = pools[i % 2],
+				.cancel = &cancel,
+			},
+		};
+		pthread_t thread;
+
+		if (i < 2)
+			largest_map(&r.d);
+		else if (i < 5)
+			largest_reduce(&r.d, i == 2 ? NPU_ROP_ARGMAX : NPU_ROP_SUM,
+				       i == 4 ? 12 : 3);
+		else
+			largest_pool(&r.d, i == 6);
+		atomic_store(&cancel, false);
+		assert_int_equal(pthread_create(&thread, NULL, run_until_cancelled, &r), 0);
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		atomic_store(&cancel, true);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+	}
+	free(spm);
+}
+
+/* A row beyond 2^32 is outside, not where it is modulo 2^32. */
+static void test_far_row(void **state)
+{
+	const atomic_bool cancel = false;
+	float spm[64], acc[16];
+	const struct npu_desc_conv d = {
+		.hdr.opcode = NPU_OP_CONV,
+		.shape = {
+			.n = 1, .h = 1, .w = 1, .c = 1, .oh = 65535, .ow = 1, .k = 1,
+			.kh = 4, .kw = 1, .stride_h = 65535, .stride_w = 1,
+			.dil_h = 65535, .dil_w = 1, .pad_top = -1, .up_h = 1, .up_w = 1,
+		},
+		.in.reg = NPU_REG_NONE,
+		.weights.reg = NPU_REG_NONE,
+		.acc = { .space = NPU_SPACE_ACC, .reg = NPU_REG_NONE },
+	};
+	const struct npu_exec x = {
+		.spm = (uint8_t *)spm,
+		.acc = (uint8_t *)acc,
+		.array_cols = 4,
+		.kern = npu_kern_get(NPU_CORE_VARIANT_AUTO),
+		.pool = pools[0],
+		.cancel = &cancel,
+	};
+
+	(void)state;
+	for (int i = 0; i < 64; i++)
+		spm[i] = 1;
+	assert_int_equal(npu_te_exec(&x, &d), NPU_FAULT_NONE);
+	assert_true(acc[0] == 0);
+}
+
 /* What is not implemented is refused, not ignored. */
 static void test_unsupported(void **state)
 {
@@ -295,6 +413,8 @@ int main(void)
 		cmocka_unit_test(test_reduce),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_far_row),
 		cmocka_unit_test(test_unsupported),
 	};
 	int failed;
