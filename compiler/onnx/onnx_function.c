@@ -162,6 +162,7 @@ int nc_onnx_call(struct nc_onnx_import *im, const Onnx__FunctionProto *f,
 	int64_t opset = nc_onnx_opset(f->opset_import, f->n_opset_import);
 	int ret;
 
+	in.enclosing = NULL;
 	in.outer = im;
 	in.function = f;
 	in.call = p;

@@ -50,7 +50,11 @@ static struct nc_onnx_def *find_among(const struct nc_onnx_import *im, uint32_t 
 
 struct nc_onnx_def *nc_onnx_find(const struct nc_onnx_import *im, const char *name)
 {
-	return find_among(im, im->defs, name);
+	struct nc_onnx_def *d = NULL;
+
+	for (; im && !d; im = im->enclosing)
+		d = find_among(im, im->defs, name);
+	return d;
 }
 
 int nc_onnx_add_def(struct nc_onnx_import *im, const char *what, const char *name)
@@ -74,7 +78,7 @@ int nc_onnx_sort_defs(struct nc_onnx_import *im)
 	return 0;
 }
 
-static int collect_names(struct nc_onnx_import *im)
+int nc_onnx_collect(struct nc_onnx_import *im)
 {
 	const Onnx__GraphProto *graph = im->graph;
 	size_t count = graph->n_initializer + graph->n_input;
@@ -86,6 +90,7 @@ static int collect_names(struct nc_onnx_import *im)
 	if (graph->n_node > NC_NODES_MAX || count > NC_TENSORS_MAX)
 		return refuse(im, -E2BIG, "the model has %zu nodes and %zu tensors; at most %u are possible",
 			      graph->n_node, count, NC_NODES_MAX);
+	im->defs = 0;
 	im->def = nc_alloc_array(im->g->arena, count, sizeof(*im->def));
 	if (!im->def)
 		return nc_onnx_no_memory(im);
@@ -188,7 +193,7 @@ int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, co
 			      t->dims, data);
 }
 
-static int import_initializers(struct nc_onnx_import *im)
+int nc_onnx_initializers(struct nc_onnx_import *im)
 {
 	const Onnx__GraphProto *graph = im->graph;
 
@@ -437,14 +442,14 @@ static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model
 	int ret = check_model(im, model);
 
 	ret = ret ? ret : check_bind(im);
-	ret = ret ? ret : collect_names(im);
+	ret = ret ? ret : nc_onnx_collect(im);
 	if (ret)
 		return ret;
 	if (im->graph->name && *im->graph->name)
 		im->g->name = nc_strdup(im->g->arena, im->graph->name);
 	if (!im->g->name)
 		return nc_onnx_no_memory(im);
-	ret = import_initializers(im);
+	ret = nc_onnx_initializers(im);
 	ret = ret ? ret : import_inputs(im);
 	ret = ret ? ret : check_bind_used(im);
 	for (size_t i = 0; !ret && i < im->graph->n_node; i++)

@@ -20,16 +20,18 @@ struct nc_onnx_def {
 };
 
 /**
- * struct nc_onnx_import - one model, or one call of a function in it, being read
+ * struct nc_onnx_import - one model, one call of a function in it, or one run of a
+ *	branch or loop body, being read
  * @model: all of it
  * @graph: its graph
  * @opset: of ai.onnx, that the nodes here use
  * @def: everything here that has a name, sorted by name
  * @bind: the user's dimensions, "N=1,seq=28"
+ * @enclosing: whose names are seen here too, or NULL
  * @outer: where the call is, or NULL
  * @function: what is called
  * @call: the node that calls it
- * @depth: calls around this one
+ * @depth: calls and bodies around this one
  */
 struct nc_onnx_import {
 	struct npu_graph *g;
@@ -39,6 +41,7 @@ struct nc_onnx_import {
 	struct nc_onnx_def *def;
 	uint32_t defs;
 	const char *bind;
+	const struct nc_onnx_import *enclosing;
 	struct nc_onnx_import *outer;
 	const Onnx__FunctionProto *function;
 	const Onnx__NodeProto *call;
@@ -52,6 +55,9 @@ int nc_onnx_no_memory(struct nc_onnx_import *im);
 /* Names are collected, then sorted, then looked up. */
 int nc_onnx_add_def(struct nc_onnx_import *im, const char *what, const char *name);
 int nc_onnx_sort_defs(struct nc_onnx_import *im);
+/* All of im->graph's names, and its initialisers' tensors. */
+int nc_onnx_collect(struct nc_onnx_import *im);
+int nc_onnx_initializers(struct nc_onnx_import *im);
 struct nc_onnx_def *nc_onnx_find(const struct nc_onnx_import *im, const char *name);
 /* The name now stands for @tensor, or the error that it is. */
 int nc_onnx_define(struct nc_onnx_import *im, const char *name, int64_t tensor);
@@ -81,6 +87,10 @@ int nc_onnx_call(struct nc_onnx_import *im, const Onnx__FunctionProto *f,
  */
 int nc_onnx_resolve(struct nc_onnx_import *im, const Onnx__AttributeProto *a,
 		    const Onnx__AttributeProto **value);
+
+/* onnx_control.c */
+int nc_onnx_if(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
+int nc_onnx_loop(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
 
 static inline const char *nc_onnx_text(const char *s)
 {

@@ -221,8 +221,12 @@ int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t num
 
 	if (f)
 		return nc_onnx_call(im, f, p, number);
-	if (p->op_type && !strcmp(p->op_type, "Constant") && !*nc_onnx_text(p->domain))
+	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Constant"))
 		return import_constant(im, p, number);
+	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "If"))
+		return nc_onnx_if(im, p, number);
+	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Loop"))
+		return nc_onnx_loop(im, p, number);
 	op = find_op(im, p, number);
 	if (!op)
 		return -ENOTSUP;
