@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "graph/expand.h"
+#include "expand/expand.h"
 #include "lower/legal.h"
 
 /* What passes work on: the graph, and what it becomes. */

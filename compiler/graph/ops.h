@@ -101,19 +101,19 @@ INFER(rotary);
 #undef INFER
 
 #define EXPAND(f) int nc_expand_##f(const struct nc_expand *e)
-/* expand_attention.c */
+/* expand/expand_attention.c */
 EXPAND(attention);
 EXPAND(rotary);
-/* expand_conv.c */
+/* expand/expand_conv.c */
 EXPAND(col2im);
 EXPAND(conv);
 EXPAND(conv_transpose);
-/* expand_pool.c */
+/* expand/expand_pool.c */
 EXPAND(global_lp_pool);
 EXPAND(lp_pool);
 EXPAND(max_unpool);
 EXPAND(pool);
-/* expand_norm.c */
+/* expand/expand_norm.c */
 EXPAND(batch_norm);
 EXPAND(group_norm);
 EXPAND(instance_norm);
@@ -122,7 +122,7 @@ EXPAND(lp_norm);
 EXPAND(lrn);
 EXPAND(mean_variance);
 EXPAND(rms_norm);
-/* expand_index.c */
+/* expand/expand_index.c */
 EXPAND(compress);
 EXPAND(gather);
 EXPAND(gather_elements);
@@ -132,7 +132,7 @@ EXPAND(one_hot);
 EXPAND(scatter_elements);
 EXPAND(scatter_nd);
 EXPAND(topk);
-/* expand_move.c */
+/* expand/expand_move.c */
 EXPAND(cum_sum);
 EXPAND(depth_to_space);
 EXPAND(eye_like);
@@ -142,7 +142,7 @@ EXPAND(tile);
 EXPAND(trilu);
 /* resize.c */
 EXPAND(resize);
-/* expand_rnn.c */
+/* expand/expand_rnn.c */
 EXPAND(rnn);
 #undef EXPAND
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "expand.h"
+#include "expand/expand.h"
 
 /* Input @i becomes @tensor (or -errno), which may be the first of that number. */
 static int set_input(struct npu_graph *g, struct nc_node *n, uint32_t i, int64_t tensor)

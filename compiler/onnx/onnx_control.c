@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "graph/expand.h"
+#include "expand/expand.h"
 
 #define ITERATIONS_MAX	(1u << 16)
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "expand_util.h"
-#include "shape.h"
+#include "graph/shape.h"
 
 /* One axis at a time: a dimension of 1 in front of it, expanded. */
 int nc_expand_tile(const struct nc_expand *e)

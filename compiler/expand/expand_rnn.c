@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "activation.h"
+#include "graph/activation.h"
 #include "expand.h"
 
 /**

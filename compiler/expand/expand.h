@@ -8,8 +8,8 @@
 #ifndef NPU_COMPILER_EXPAND_H
 #define NPU_COMPILER_EXPAND_H
 
-#include "ops.h"
-#include "shape.h"
+#include "graph/ops.h"
+#include "graph/shape.h"
 
 /* What an expansion returns that leaves the node as it is. */
 #define NC_EXPAND_KEEP	1
