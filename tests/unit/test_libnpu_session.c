@@ -183,12 +183,14 @@ static void test_packed(void **state)
 	const int64_t dim[] = { 2, 3 };
 	const int32_t a[] = { 1, 2, 3, 4, 5, 6 };
 	const int32_t b[] = { 7, 8, 9, 10, 11, 12 };
+	const int32_t file[] = { 0, 13, 14, 15, 16, 17, 18 };
 	struct npu_tensor_info info;
 	struct npu_model *model;
 	struct npu_session *s;
 	int32_t out[6];
 	size_t bytes;
 	void *image;
+	char *path;
 
 	/* Through scratch: b, a to scratch; then back in the other order. */
 	pb_tensor(pb, NPU_PROG_INPUT, "a", NPU_I32, NPU_PROG_REG_FIRST_IO, 0, 2, dim);
@@ -220,6 +222,16 @@ static void test_packed(void **state)
 	assert_memory_equal(out, b, sizeof(b));
 	assert_ok(npu_session_get_output(s, 1, out, sizeof(out)));
 	assert_memory_equal(out, a, sizeof(a));
+	/* From a file, to where the tensor is and nowhere else. */
+	path = rig_file(file, sizeof(file));
+	assert_ok(npu_session_read_input(s, 1, path, 4));
+	unlink(path);
+	free(path);
+	assert_ok(npu_session_run(s));
+	assert_ok(npu_session_get_output(s, 0, out, sizeof(out)));
+	assert_memory_equal(out, file + 1, sizeof(out));
+	assert_ok(npu_session_get_output(s, 1, out, sizeof(out)));
+	assert_memory_equal(out, a, sizeof(a));
 	npu_session_destroy(s);
 	npu_model_close(model);
 }
@@ -228,8 +240,11 @@ static void test_device_mismatch(void **state)
 {
 	struct npu_device *dev = *state;
 
-	for (int what = 0; what < 4; what++) {
-		static const char *const word[] = { "columns", "SPM", "SPM", "capabilities" };
+	for (int what = 0; what < 6; what++) {
+		static const char *const word[] = {
+			"columns", "SPM", "SPM", "capabilities", "for hardware version",
+			"a version of the hardware",
+		};
 		size_t bytes;
 		char *image = pb_affine_program(4, 1, 1, 1, &bytes);
 		struct npu_prog_header *h = (void *)image;
@@ -239,6 +254,8 @@ static void test_device_mismatch(void **state)
 		case 1: h->spm_bytes = 1u << 30; break;
 		case 2: h->acc_bytes = 1u << 30; break;
 		case 3: h->caps = 1ull << 63; break;
+		case 4: h->isa_version += 1; break;
+		case 5: h->isa_version += 1 << 16; break;
 		}
 		h->crc32 = npu_prog_crc32(image, bytes);
 		assert_none(open_image(dev, image, bytes), -EOPNOTSUPP, word[what]);
@@ -277,6 +294,48 @@ static void test_bad_files(void **state)
 	unlink(path);
 	free(path);
 	free(image);
+}
+
+/* Inputs, constants, commands and what lies between: nothing for the device to write. */
+static void test_protection(void **state)
+{
+	static const struct {
+		unsigned int reg;
+		int64_t offset_bytes;
+		const char *word;
+	} store[] = {
+		{ NPU_PROG_REG_CONSTS, 0, "MMU_PERM" },
+		{ NPU_PROG_REG_FIRST_IO, 0, "MMU_PERM" },
+		/* Constants, input, output, commands: a page each, and a free one between. */
+		{ NPU_PROG_REG_FIRST_IO, 0x4000, "MMU_PERM" },
+		{ NPU_PROG_REG_FIRST_IO, 0x1000, "MMU_UNMAPPED" },
+	};
+	const int64_t dim[] = { 4 };
+
+	for (size_t i = 0; i < sizeof(store) / sizeof(store[0]); i++) {
+		struct prog_build *pb = pb_create("trespass");
+		struct npu_model *model;
+		struct npu_session *s;
+		size_t bytes;
+		void *image;
+
+		pb_tensor(pb, NPU_PROG_INPUT, "x", NPU_F32, NPU_PROG_REG_FIRST_IO, 0, 1, dim);
+		pb_tensor(pb, NPU_PROG_OUTPUT, "y", NPU_F32, NPU_PROG_REG_FIRST_IO + 1, 0, 1, dim);
+		pb_consts(pb, dim, sizeof(dim));
+		pb_fill(pb, 0, 4, 0, 0);
+		pb_store(pb, NPU_PROG_REG_FIRST_IO + 1, 0, 0, 4, 0);
+		pb_store(pb, store[i].reg, store[i].offset_bytes, 0, 4, -1);
+		pb_end(pb);
+		image = pb_finish(pb, &bytes);
+		model = open_image(*state, image, bytes);
+		assert_some(model);
+		s = npu_session_create(model);
+		assert_some(s);
+		assert_err(npu_session_run(s), -EFAULT, store[i].word);
+		assert_non_null(strstr(npu_error(), "writing"));
+		npu_session_destroy(s);
+		npu_model_close(model);
+	}
 }
 
 /* A fault tells the node of the graph. */
@@ -390,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_device_mismatch),
 		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_protection),
 		cmocka_unit_test(test_fault_names_node),
 		cmocka_unit_test(test_hostile),
 	};
