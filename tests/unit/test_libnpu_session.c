@@ -242,8 +242,8 @@ static void test_device_mismatch(void **state)
 
 	for (int what = 0; what < 6; what++) {
 		static const char *const word[] = {
-			"columns", "SPM", "SPM", "capabilities", "for hardware version",
-			"a version of the hardware",
+			"columns", "SPM", "SPM", "capabilities", "version of the hardware",
+			"version of the hardware",
 		};
 		size_t bytes;
 		char *image = pb_affine_program(4, 1, 1, 1, &bytes);
