@@ -148,6 +148,15 @@ int nc_word_get(const struct nc_tensor *t, uint64_t i, uint32_t *word)
 	}
 }
 
+bool nc_is_zero(const struct nc_tensor *t, uint64_t i)
+{
+	uint32_t word;
+
+	if (nc_word_get(t, i, &word))
+		return false;
+	return nc_dtype_class(t->dtype) == NC_CLASS_FLOAT ? from_bits(word) == 0 : !word;
+}
+
 int nc_word_put(enum npu_graph_dtype dtype, void *data, uint64_t i, uint32_t word)
 {
 	char *at = (char *)data + i * nc_dtype_bytes(dtype);

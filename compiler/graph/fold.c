@@ -287,6 +287,29 @@ int nc_eval_shape(struct npu_graph *g, struct nc_node *n)
 	return 0;
 }
 
+int nc_eval_non_zero(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0), *y = nc_out(g, n, 0);
+	int64_t *data = result(g, n, 0), count = y->dim[1], at = 0;
+
+	if (!data)
+		return -ENOMEM;
+	for (uint64_t e = 0; e < x->elems; e++) {
+		uint64_t rest = e;
+
+		if (nc_is_zero(x, e))
+			continue;
+		for (unsigned int i = x->rank; i-- > 0;) {
+			data[i * (uint64_t)count + (uint64_t)at] =
+				(int64_t)(rest % (uint64_t)x->dim[i]);
+			rest /= (uint64_t)x->dim[i];
+		}
+		at++;
+	}
+	nc_out(g, n, 0)->data = data;
+	return 0;
+}
+
 int nc_eval_size(struct npu_graph *g, struct nc_node *n)
 {
 	int64_t *data = result(g, n, 0);

@@ -275,6 +275,7 @@ void nc_attr_drop(struct nc_node *n, const char *name);
  * integer. -ERANGE when it does not fit.
  */
 int nc_word_get(const struct nc_tensor *t, uint64_t i, uint32_t *word);
+bool nc_is_zero(const struct nc_tensor *t, uint64_t i);
 /* The reverse: element @i of @data. -ERANGE likewise. */
 int nc_word_put(enum npu_graph_dtype dtype, void *data, uint64_t i, uint32_t word);
 

@@ -145,18 +145,47 @@ int nc_infer_clip(struct npu_graph *g, struct nc_node *n)
 	return nc_infer_same(g, n);
 }
 
+/* A scalar constant as double. */
+static int scalar(struct npu_graph *g, const struct nc_node *n, uint32_t i, double *value)
+{
+	struct nc_tensor *t = nc_in(g, n, i);
+	uint32_t word;
+	float f;
+
+	if (t->elems != 1 || t->dtype == NPU_GRAPH_BOOL || !nc_known(g, t))
+		return nc_node_error(&g->diag, n, -ENOTSUP,
+				     "input %u (\"%s\") must be a scalar that is known while compiling",
+				     i, t->name);
+	nc_word_get(t, 0, &word);
+	memcpy(&f, &word, sizeof(f));
+	if (nc_dtype_class(t->dtype) == NC_CLASS_FLOAT)
+		*value = f;
+	else if (t->dtype == NPU_GRAPH_I64)
+		*value = (double)*(const int64_t *)t->data;
+	else
+		*value = (int32_t)word;
+	return 0;
+}
+
 int nc_infer_dropout(struct npu_graph *g, struct nc_node *n)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);
 	struct nc_tensor *training = nc_in(g, n, 2);
+	double ratio = 0.5;
 
 	if (training && (training->dtype != NPU_GRAPH_BOOL || training->elems != 1 ||
 			 !nc_known(g, training)))
 		return nc_node_error(&g->diag, n, -ENOTSUP,
 				     "training_mode must be a constant scalar");
-	if (training && *(const uint8_t *)training->data)
-		return nc_node_error(&g->diag, n, -ENOTSUP,
-				     "training_mode is set; export the model for inference");
+	if (training && *(const uint8_t *)training->data) {
+		int ret = nc_in(g, n, 1) ? scalar(g, n, 1, &ratio) : 0;
+
+		if (ret)
+			return ret;
+		if (ratio != 0)
+			return nc_node_error(&g->diag, n, -ENOTSUP,
+					     "training_mode is set; export the model for inference");
+	}
 	if (nc_out(g, n, 1)) {
 		int ret = nc_tensor_shape(g, n, n->out[1], NPU_GRAPH_BOOL, x->rank, x->dim);
 
@@ -213,31 +242,23 @@ int nc_infer_shape(struct npu_graph *g, struct nc_node *n)
 	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_I64, 1, &dim);
 }
 
+/* The value decides the shape: indices of what is not 0, one row for each axis. */
+int nc_infer_non_zero(struct npu_graph *g, struct nc_node *n)
+{
+	struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t dim[2] = { x->rank, 0 };
+
+	if (!nc_known(g, x))
+		return nc_node_error(&g->diag, n, -ENOTSUP,
+				     "the input decides the shape; it must be known while compiling");
+	for (uint64_t i = 0; i < x->elems; i++)
+		dim[1] += !nc_is_zero(x, i);
+	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_I64, 2, dim);
+}
+
 int nc_infer_size(struct npu_graph *g, struct nc_node *n)
 {
 	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_I64, 0, NULL);
-}
-
-/* A scalar constant as double. */
-static int scalar(struct npu_graph *g, const struct nc_node *n, uint32_t i, double *value)
-{
-	struct nc_tensor *t = nc_in(g, n, i);
-	uint32_t word;
-	float f;
-
-	if (t->elems != 1 || t->dtype == NPU_GRAPH_BOOL || !nc_known(g, t))
-		return nc_node_error(&g->diag, n, -ENOTSUP,
-				     "input %u (\"%s\") must be a scalar that is known while compiling",
-				     i, t->name);
-	nc_word_get(t, 0, &word);
-	memcpy(&f, &word, sizeof(f));
-	if (nc_dtype_class(t->dtype) == NC_CLASS_FLOAT)
-		*value = f;
-	else if (t->dtype == NPU_GRAPH_I64)
-		*value = (double)*(const int64_t *)t->data;
-	else
-		*value = (int32_t)word;
-	return 0;
 }
 
 int nc_infer_range(struct npu_graph *g, struct nc_node *n)

@@ -39,9 +39,18 @@ int nc_lower_view(struct nc_legal *l, const struct nc_node *n)
 
 int nc_lower_dropout(struct nc_legal *l, const struct nc_node *n)
 {
-	if (nc_legal_wanted(l, n, 1))
-		return nc_node_error(l->diag, n, -ENOTSUP, "the mask output is not supported");
-	return nc_lower_view(l, n);
+	static const uint32_t one = 1;
+	struct nc_view all;
+	int ret = 0;
+
+	/* Nothing is dropped. */
+	if (nc_legal_wanted(l, n, 1)) {
+		ret = nc_legal_const(l, "", NPU_I32, 0, NULL, &one, &all);
+		nc_view_expand(&all, nc_out(l->g, n, 1)->rank, nc_out(l->g, n, 1)->dim, &all);
+		if (!ret)
+			nc_legal_set(l, n, 1, &all);
+	}
+	return ret || !nc_legal_wanted(l, n, 0) ? ret : nc_lower_view(l, n);
 }
 
 int nc_lower_split(struct nc_legal *l, const struct nc_node *n)

@@ -330,15 +330,6 @@ static void choose_orders(struct nc_legal *l)
 				choose_order(l, g->node[i], k);
 }
 
-static int io_empty(struct nc_legal *l, const char *what, const char *name,
-			 const struct nc_tensor *t)
-{
-	char text[NC_SHAPE_TEXT];
-
-	return nc_error(l->diag, -ENOTSUP, "%s \"%s\" is %s; inputs and outputs may not be empty",
-			what, name, nc_shape_text(t, text));
-}
-
 static int declare_inputs(struct nc_legal *l)
 {
 	const struct npu_graph *g = l->g;
@@ -349,8 +340,9 @@ static int declare_inputs(struct nc_legal *l)
 		uint32_t index;
 		int ret;
 
+		/* Nobody can read it: the program does not ask for it. */
 		if (!t->elems)
-			return io_empty(l, "input", t->name, t);
+			continue;
 		ret = add_tensor(l, t->name, KIR_INPUT, memory_dtype(t->dtype), t->rank, t->dim,
 				 NULL, &index);
 		if (ret)
@@ -370,11 +362,14 @@ static int declare_outputs(struct nc_legal *l, uint32_t *first)
 	for (uint32_t i = 0; i < g->outputs; i++) {
 		const struct nc_tensor *t = g->tensor[g->output[i].tensor];
 		struct nc_value *val = &l->val[g->output[i].tensor];
+		char text[NC_SHAPE_TEXT];
 		uint32_t index;
 		int ret;
 
 		if (!t->elems)
-			return io_empty(l, "output", g->output[i].name, t);
+			return nc_error(l->diag, -ENOTSUP,
+					"output \"%s\" is %s; outputs may not be empty",
+					g->output[i].name, nc_shape_text(t, text));
 		ret = add_tensor(l, g->output[i].name, KIR_OUTPUT, memory_dtype(t->dtype), t->rank,
 				 t->dim, NULL, &index);
 		if (ret)
