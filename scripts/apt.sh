@@ -99,6 +99,14 @@ check_sum() {
 		die "$1 is not the file that scripts/versions describes"
 }
 
+# check_integrity FILE PACKAGE INTEGRITY: the same for packages of npm.
+check_integrity() {
+	local sum
+	sum=$(echo "${3#sha512-}" | base64 -d | od -An -v -tx1 | tr -d ' \n')
+	echo "$sum $1" | sha512sum --quiet -c - ||
+		die "$2 is not the file that scripts/versions describes"
+}
+
 # fetch_deb PACKAGE VERSION LOCKED DIR: downloads one package and unpacks it in DIR.
 fetch_deb() {
 	local tmp=$scratch/fetch
