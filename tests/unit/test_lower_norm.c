@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "nc.h"
 #include "net.h"
 #include "ref_test.h"
 
@@ -206,6 +207,121 @@ static void test_lrn(void **state)
 	}
 }
 
+/* A node over @a and a number (or nothing), as exporters write functions out. */
+static int op(struct net *net, const char *name, int a, const float *value)
+{
+	struct ref_tensor scalar;
+	struct nc_node *n;
+	int in[2] = { a };
+
+	if (value) {
+		scalar = tensor(0, NULL, value);
+		in[1] = net_const(net, &scalar);
+		ref_tensor_free(&scalar);
+	}
+	n = net_node(net, name, value ? 2 : 1, in, 1);
+	net_add(net, n);
+	return net_out(n, 0);
+}
+
+static int op2(struct net *net, const char *name, int a, int b)
+{
+	struct nc_node *n = net_node(net, name, 2, (const int[]){ a, b }, 1);
+
+	net_add(net, n);
+	return net_out(n, 0);
+}
+
+static int mean(struct net *net, int x)
+{
+	return op2(net, "ReduceMean", x, net_ints(net, INTS(-1), 1));
+}
+
+#define NUMBER(v)	VALUES(v)
+
+static int gelu(struct net *net, int x)
+{
+	int t = op(net, "Erf", op(net, "Div", x, NUMBER(1.41421356f)), NULL);
+
+	return op(net, "Mul", op2(net, "Mul", x, op(net, "Add", t, NUMBER(1))), NUMBER(0.5f));
+}
+
+static int hard_swish(struct net *net, int x)
+{
+	struct ref_tensor six = tensor(0, NULL, NUMBER(6)), zero = tensor(0, NULL, NUMBER(0));
+	int in[3] = { op(net, "Add", x, NUMBER(3)), net_const(net, &zero), net_const(net, &six) };
+	struct nc_node *n = net_node(net, "Clip", 3, in, 1);
+
+	net_add(net, n);
+	ref_tensor_free(&six);
+	ref_tensor_free(&zero);
+	return op(net, "Div", op2(net, "Mul", x, net_out(n, 0)), NUMBER(6));
+}
+
+static int layer_norm_parts(struct net *net, int x, int scale, int bias)
+{
+	int centred = op2(net, "Sub", x, mean(net, x));
+	int var = mean(net, op(net, "Pow", centred, NUMBER(2)));
+	int t = op(net, "Sqrt", op(net, "Add", var, NUMBER(1e-5f)), NULL);
+
+	t = op2(net, "Mul", op2(net, "Div", centred, t), scale);
+	return op2(net, "Add", t, bias);
+}
+
+static int layer_norm_whole(struct net *net, int x, int scale, int bias)
+{
+	struct nc_node *n = net_node(net, "LayerNormalization", 3,
+				     (const int[]){ x, scale, bias }, 1);
+
+	net_add(net, n);
+	return net_out(n, 0);
+}
+
+/* Operations that are left after fusing. */
+static unsigned int fused(struct net *net, int y)
+{
+	struct nc_diag diag = { "" };
+	struct nc_back b = { .diag = &diag };
+	unsigned int ops;
+
+	npu_graph_output(net->g, "y", y);
+	net_run(net);
+	b.arena = net->k->arena;
+	b.k = net->k;
+	assert_int_equal(nc_target_set(&b, NULL), 0);
+	assert_int_equal(nc_fuse(&b), 0);
+	ops = net->k->ops;
+	net_end(net);
+	return ops;
+}
+
+/* Written out, functions cost what the operators do: no pass has to recognise them. */
+static void test_written_out(void **state)
+{
+	struct ref_tensor x = net_values(SHAPE(2, 5, 40), -3, 3);
+	struct ref_tensor scale = net_values(SHAPE(40), 1, 2);
+	unsigned int ops[2];
+	struct net net;
+
+	(void)state;
+	net_begin(&net);
+	assert_int_equal(fused(&net, gelu(&net, net_input(&net, &x))), 1);
+	net_begin(&net);
+	assert_int_equal(fused(&net, hard_swish(&net, net_input(&net, &x))), 1);
+	for (int i = 0; i < 2; i++) {
+		int in, s;
+
+		net_begin(&net);
+		in = net_input(&net, &x);
+		s = net_const(&net, &scale);
+		ops[i] = fused(&net, i ? layer_norm_whole(&net, in, s, s) :
+					 layer_norm_parts(&net, in, s, s));
+	}
+	assert_true(ops[0] <= ops[1]);
+	ref_tensor_free(&x);
+	ref_tensor_free(&scale);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +329,7 @@ int main(void)
 		cmocka_unit_test(test_channel_norm),
 		cmocka_unit_test(test_batch_norm),
 		cmocka_unit_test(test_lrn),
+		cmocka_unit_test(test_written_out),
 	};
 
 	net_seed();
