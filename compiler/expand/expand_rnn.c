@@ -202,14 +202,47 @@ static int get(struct rnn *s)
 				  s->gates == 1 ? 1 : 2, standard[s->gates > 1], s->act);
 }
 
+/* The same in fp32, between casts of everything but the lengths. */
+static int half_precision(const struct nc_expand *e)
+{
+	struct nc_node *n = nc_node_new(e->g, e->n->op, e->n->name, e->n->ins, e->n->outs);
+	enum npu_graph_dtype dtype = nc_x_get(e, nc_x_in(e, 0))->dtype;
+
+	if (!n)
+		return nc_x_done(e);
+	n->number = e->n->number;
+	n->attr = e->n->attr;
+	n->attrs = e->n->attrs;
+	for (uint32_t i = 0; i < n->ins; i++)
+		n->in[i] = i == 4 ? nc_x_in(e, i) : nc_x_cast(e, nc_x_in(e, i), NPU_GRAPH_F32);
+	for (uint32_t i = 0; i < n->outs && !e->g->err; i++)
+		n->out[i] = nc_x_wanted(e, i) ? (uint32_t)nc_graph_tensor(e->g, NULL) : NC_NONE;
+	if (!e->g->err)
+		nc_graph_node(e->g, n);
+	for (uint32_t i = 0; i < n->outs && !e->g->err; i++)
+		if (nc_x_wanted(e, i))
+			nc_x_result(e, i, nc_x_cast(e, n->out[i], dtype));
+	return nc_x_done(e);
+}
+
+int nc_expand_lstm(const struct nc_expand *e)
+{
+	bool fp32 = nc_x_get(e, nc_x_in(e, 0))->dtype == NPU_GRAPH_F32;
+
+	return fp32 ? NC_EXPAND_KEEP : half_precision(e);
+}
+
 int nc_expand_rnn(const struct nc_expand *e)
 {
 	static const int64_t y_perm[] = { 2, 0, 1, 3 }, h_perm[] = { 1, 0, 2 };
 	const char *direction = nc_attr(e->n, "direction")->s;
 	struct rnn s = { .e = e };
 	uint32_t *steps, y[2], y_h[2];
-	int ret = get(&s);
+	int ret;
 
+	if (nc_x_get(e, nc_x_in(e, 0))->dtype != NPU_GRAPH_F32)
+		return half_precision(e);
+	ret = get(&s);
 	if (ret)
 		return ret;
 	steps = nc_x_alloc(e, s.steps, sizeof(*steps));

@@ -144,6 +144,7 @@ EXPAND(trilu);
 /* resize.c */
 EXPAND(resize);
 /* expand/expand_rnn.c */
+EXPAND(lstm);
 EXPAND(rnn);
 #undef EXPAND
 

@@ -6,18 +6,18 @@
 
 #include "ops.h"
 
-/* Input @i, if it is there, must be f32 and @rank dimensions @dim. */
+/* Input @i, if it is there, must be of X's type and @rank dimensions @dim. */
 static int state_input(struct npu_graph *g, const struct nc_node *n, uint32_t i,
 		      const char *what, unsigned int rank, const int64_t *dim)
 {
 	const struct nc_tensor *t = nc_in(g, n, i);
-	struct nc_tensor want = { .dtype = NPU_GRAPH_F32, .rank = rank };
+	struct nc_tensor want = { .dtype = nc_in(g, n, 0)->dtype, .rank = rank };
 	char text[2][NC_SHAPE_TEXT];
 
 	if (!t)
 		return 0;
 	memcpy(want.dim, dim, rank * sizeof(*dim));
-	if (t->dtype == NPU_GRAPH_F32 && t->rank == rank &&
+	if (t->dtype == want.dtype && t->rank == rank &&
 	    !memcmp(t->dim, dim, rank * sizeof(*dim)))
 		return 0;
 	return nc_node_error(&g->diag, n, -EINVAL, "%s is %s; it must be %s", what,
@@ -60,8 +60,10 @@ int nc_infer_recurrent(struct npu_graph *g, struct nc_node *n)
 	const int64_t sdim[] = { layout ? batch : dirs, layout ? dirs : batch, hidden };
 	const int64_t ydim[2][4] = { { seq, dirs, batch, hidden }, { batch, seq, dirs, hidden } };
 
-	ret = state_input(g, n, 0, "X", 3, x->dim);
-	ret = ret ? ret : state_input(g, n, 1, "W", 3, wdim);
+	if (nc_dtype_class(x->dtype) != NC_CLASS_FLOAT)
+		return nc_node_error(&g->diag, n, -EINVAL, "X is %s; it must be floats",
+				     nc_shape_text(x, tx));
+	ret = state_input(g, n, 1, "W", 3, wdim);
 	ret = ret ? ret : state_input(g, n, 2, "R", 3, rdim);
 	ret = ret ? ret : state_input(g, n, 3, "B", 2, bdim);
 	ret = ret ? ret : state_input(g, n, 5, "initial_h", 3, sdim);
@@ -74,8 +76,8 @@ int nc_infer_recurrent(struct npu_graph *g, struct nc_node *n)
 				     "sequence_lens is %s; it must be i32[%" PRId64 "]",
 				     nc_shape_text(len, tx), batch);
 	if (n->outs > 0)
-		ret = nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_F32, 4, ydim[layout]);
+		ret = nc_tensor_shape(g, n, n->out[0], x->dtype, 4, ydim[layout]);
 	for (uint32_t i = 1; !ret && i < n->outs; i++)
-		ret = nc_tensor_shape(g, n, n->out[i], NPU_GRAPH_F32, 3, sdim);
+		ret = nc_tensor_shape(g, n, n->out[i], x->dtype, 3, sdim);
 	return ret;
 }

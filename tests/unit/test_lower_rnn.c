@@ -11,11 +11,12 @@
  * struct rnn_case - a random recurrent network
  * @dirs: directions
  * @batch_first: layout 1
+ * @half: in half precision
  */
 struct rnn_case {
 	struct ref_rnn attr;
 	int64_t steps, batch, features, hidden, dirs;
-	bool batch_first, has_b, has_len, has_h0;
+	bool batch_first, has_b, has_len, has_h0, half;
 	int32_t len[4];
 	struct ref_tensor x, w, r, b, h0;
 };
@@ -64,6 +65,21 @@ static int feed(struct net *net, const struct rnn_case *c, struct ref_tensor *t)
 	return net_feed(net, t);
 }
 
+/* TensorProto.DataType */
+enum { FLOAT = 1, FLOAT16 = 10 };
+
+static int cast(struct net *net, int t, int to)
+{
+	struct nc_node *n;
+
+	if (t == NPU_TENSOR_NONE)
+		return t;
+	n = net_node(net, "Cast", 1, &t, 1);
+	nc_attr_set_int(net->g, n, "to", to);
+	net_add(net, n);
+	return net_out(n, 0);
+}
+
 static struct nc_node *build(struct net *net, struct rnn_case *c)
 {
 	static const char *const names[2][2] = { { "Sigmoid", "relu" }, { "Sigmoid", "Tanh" } };
@@ -81,6 +97,9 @@ static struct nc_node *build(struct net *net, struct rnn_case *c)
 	in[3] = c->has_b ? net_feed(net, &c->b) : NPU_TENSOR_NONE;
 	in[4] = c->has_len ? net_input_i32(net, c->batch, c->len) : NPU_TENSOR_NONE;
 	in[5] = c->has_h0 ? feed(net, c, &c->h0) : NPU_TENSOR_NONE;
+	for (int i = 0; c->half && i < 6; i++)
+		if (i != 4)
+			in[i] = cast(net, in[i], FLOAT16);
 	n = net_node(net, c->attr.gru ? "GRU" : "RNN", 6, in, 2);
 	nc_attr_set_int(net->g, n, "layout", c->batch_first);
 	nc_attr_set_float(net->g, n, "clip", c->attr.clip);
@@ -96,7 +115,7 @@ static struct nc_node *build(struct net *net, struct rnn_case *c)
 }
 
 static void compare(const struct net *net, unsigned int output, struct ref_tensor *want,
-		    const int64_t *perm)
+		    const int64_t *perm, double tolerance)
 {
 	struct ref_tensor got = net_result((struct net *)net, output), turned;
 	struct ref_compare res;
@@ -107,7 +126,7 @@ static void compare(const struct net *net, unsigned int output, struct ref_tenso
 		ref_tensor_free(want);
 		*want = turned;
 	}
-	if (ref_compare_tensors(&got, want, 1e-6, 1e-4, &res)) {
+	if (ref_compare_tensors(&got, want, tolerance > 1e-3 ? tolerance : 1e-6, tolerance, &res)) {
 		ref_compare_report(&res, "values", line, sizeof(line));
 		fail_msg("output %u: %s", output, line);
 	}
@@ -115,8 +134,9 @@ static void compare(const struct net *net, unsigned int output, struct ref_tenso
 	ref_tensor_free(want);
 }
 
-static void run_case(bool gru, bool lens)
+static void run_case(bool gru, bool lens, bool half)
 {
+	double tolerance = half ? 2e-2 : 1e-4;
 	struct ref_tensor y, y_h;
 	struct rnn_case c;
 	struct nc_node *n;
@@ -124,6 +144,7 @@ static void run_case(bool gru, bool lens)
 
 	random_case(&c, gru);
 	c.has_len = lens;
+	c.half = half;
 	for (int i = 0; i < 4; i++)
 		c.len[i] = (int32_t)net_rand((uint32_t)c.steps + 1);
 	assert_int_equal(ref_rnn(&c.attr,
@@ -135,11 +156,11 @@ static void run_case(bool gru, bool lens)
 				 &y, &y_h), 0);
 	net_begin(&net);
 	n = build(&net, &c);
-	net_output(&net, net_out(n, 0));
-	net_output(&net, net_out(n, 1));
+	net_output(&net, half ? cast(&net, net_out(n, 0), FLOAT) : net_out(n, 0));
+	net_output(&net, half ? cast(&net, net_out(n, 1), FLOAT) : net_out(n, 1));
 	net_run(&net);
-	compare(&net, 0, &y, c.batch_first ? INTS(2, 0, 1, 3) : NULL);
-	compare(&net, 1, &y_h, c.batch_first ? INTS(1, 0, 2) : NULL);
+	compare(&net, 0, &y, c.batch_first ? INTS(2, 0, 1, 3) : NULL, tolerance);
+	compare(&net, 1, &y_h, c.batch_first ? INTS(1, 0, 2) : NULL, tolerance);
 	net_end(&net);
 	free_case(&c);
 }
@@ -148,14 +169,14 @@ static void test_rnn(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 60; i++)
-		run_case(false, i & 1);
+		run_case(false, i & 1, i % 4 == 3);
 }
 
 static void test_gru(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 80; i++)
-		run_case(true, i & 1);
+		run_case(true, i & 1, i % 4 == 3);
 }
 
 int main(void)
