@@ -2,13 +2,17 @@
 # shellcheck shell=bash
 # Fetches the packages of versions from Debian's archive into the cache, with a
 # private apt configuration: this machine's own sources, lists and installed
-# packages are neither changed nor used. Sourced after lib.sh;
-# its functions want the lock of one of the cache's parts.
+# packages are neither changed nor used. Sourced after lib.sh and, by who wants
+# another than the base, after archive is set:
+#   base     what the device and the guest are made of
+#   testing  test data that is only there; without it, all else still works
+# Its functions want the lock of one of the cache's parts.
 
 # shellcheck source=scripts/versions
 . "$top/scripts/versions"
 
-apt_dir=$cache/apt
+archive=${archive:-base}
+apt_dir=$cache/apt/$archive
 
 private_apt() {
 	local tool=$1
@@ -30,22 +34,28 @@ archive_uri() {
 			'$2 == release && $3 == "main" { print $1; exit }'
 }
 
+# archive_source TYPE URI SUITE [FIELD]
+archive_source() {
+	printf '%s\n' "Types: $1" "URIs: $2" "Suites: $3" "Components: main" \
+		"Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" ${4:+"$4"} ""
+}
+
 # archive_sources URI: what is taken from where.
 archive_sources() {
-	cat <<-END
-		Types: deb
-		URIs: $1
-		Suites: bookworm-backports forky
-		Components: main
-		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-		Types: deb-src
-		URIs: $1
-		Suites: trixie
-		Components: main
-		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-	END
+	case $archive in
+	base)
+		archive_source deb "$1" bookworm-backports
+		archive_source deb-src "$1" trixie
+		;;
+	testing)
+		# Its lists are out of date after a week, on mirrors that lag sooner; they
+		# are signed all the same, and the files have sums in versions.
+		archive_source deb "$1" forky "Check-Valid-Until: no"
+		;;
+	esac
 }
+
+declare -A suites=([base]="bookworm-backports and trixie" [testing]=forky)
 
 # Brings the private package lists up to date, at most once a day.
 refresh_lists() {
@@ -59,7 +69,7 @@ refresh_lists() {
 	mkdir -p "$apt_dir/none" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
 	: >"$apt_dir/status"
 	archive_sources "$uri" >"$apt_dir/archive.sources"
-	slow "reading the lists of bookworm-backports, trixie and forky" "$logs/apt-update.log" \
+	slow "reading the package lists of ${suites[$archive]}" "$logs/apt-update.log" \
 		update_lists
 }
 
