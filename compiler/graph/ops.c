@@ -243,6 +243,7 @@ ATTRS(upsample) = {
 	LIST("scales", FLOATS),
 	END
 };
+ATTRS(einsum) = { STRING("equation", ""), END };
 ATTRS(trilu) = { INT("upper", 1), END };
 ATTRS(eye_like) = { INT("dtype", 0), INT("k", 0), END };
 ATTRS(cum_sum) = { INT("exclusive", 0), INT("reverse", 0), END };

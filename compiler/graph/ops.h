@@ -27,7 +27,7 @@ UPGRADE(slice);
 UPGRADE(softmax);
 UPGRADE(split);
 UPGRADE(topk);
-/* resize.c */
+/* expand_resize.c, expand_einsum.c */
 UPGRADE(resize);
 UPGRADE(upsample);
 #undef UPGRADE
@@ -79,7 +79,8 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
-/* resize.c */
+/* expand_resize.c, expand_einsum.c */
+INFER(einsum);
 INFER(resize);
 /* shape_index.c: indices */
 INFER(arg);
@@ -141,7 +142,8 @@ EXPAND(pad);
 EXPAND(space_to_depth);
 EXPAND(tile);
 EXPAND(trilu);
-/* resize.c */
+/* expand_einsum.c, expand_resize.c */
+EXPAND(einsum);
 EXPAND(resize);
 /* expand/expand_rnn.c */
 EXPAND(lstm);
