@@ -144,12 +144,13 @@ static int64_t load_int(const struct tensor_file *t, uint64_t k)
 /* @value in @type, which is not of floats; false if it does not fit. */
 static bool store_int(int64_t value, struct tensor_type type, void *dst, uint64_t k)
 {
-	unsigned int bits = type.kind == 'b' ? 1 : 8 * type.bytes;
-	int64_t low = type.kind == 'i' ? -((int64_t)1 << (bits - 1)) : 0;
-	int64_t high = type.kind == 'i' ? ~low : (int64_t)(((uint64_t)1 << bits) - 1);
+	if (type.bytes < 8) {
+		int64_t values = (int64_t)1 << (type.kind == 'b' ? 1 : 8 * type.bytes);
+		int64_t low = type.kind == 'i' ? -values / 2 : 0;
 
-	if (type.bytes < 8 && (value < low || value > high))
-		return false;
+		if (value < low || value >= low + values)
+			return false;
+	}
 	memcpy((char *)dst + k * type.bytes, &value, type.bytes);
 	return true;
 }
