@@ -12,12 +12,14 @@
  * @dirs: directions
  * @batch_first: layout 1
  * @half: in half precision
+ * @act: activations of both directions
  */
 struct rnn_case {
 	struct ref_rnn attr;
 	int64_t steps, batch, features, hidden, dirs;
 	bool batch_first, has_b, has_len, has_h0, half;
 	int32_t len[4];
+	const char *act[4];
 	struct ref_tensor x, w, r, b, h0;
 };
 
@@ -84,13 +86,12 @@ static struct nc_node *build(struct net *net, struct rnn_case *c)
 {
 	static const char *const names[2][2] = { { "Sigmoid", "relu" }, { "Sigmoid", "Tanh" } };
 	const char *const *act = names[!c->attr.relu] + !c->attr.gru;
-	const char *list[4] = { act[0], act[1], act[0], act[1] };
 	uint32_t per = c->attr.gru ? 2 : 1;
 	struct nc_node *n;
 	int in[6] = { 0 };
 
-	if (!c->attr.gru)
-		list[1] = list[0];
+	for (uint32_t i = 0; i < 4; i++)
+		c->act[i] = act[i % per];
 	in[0] = feed(net, c, &c->x);
 	in[1] = net_feed(net, &c->w);
 	in[2] = net_feed(net, &c->r);
@@ -108,7 +109,7 @@ static struct nc_node *build(struct net *net, struct rnn_case *c)
 	nc_attr_set_string(net->g, n, "direction", c->dirs == 2 ? "bidirectional" :
 			   c->attr.reverse ? "reverse" : "forward");
 	nc_attr_set(net->g, n, &(struct nc_attr){ .name = "activations",
-						  .type = NC_ATTR_STRINGS, .strings = list,
+						  .type = NC_ATTR_STRINGS, .strings = c->act,
 						  .count = per * (uint32_t)c->dirs });
 	net_add(net, n);
 	return n;

@@ -327,10 +327,10 @@ static void read_given(struct npu_graph_given *given, unsigned int count, const 
 /* Shapes that inputs decide about: the values given for these inputs count. */
 static void test_given(void **state)
 {
-	const int64_t three = 3, rest = -1;
+	const int64_t three = 3, rest[] = { -1, -1 };
 	struct npu_graph_given all[] = {
 		{ .name = "rows", .dtype = NPU_GRAPH_I64, .rank = 1, .dim = { 1 }, .data = &three },
-		{ .name = "rest", .dtype = NPU_GRAPH_I64, .rank = 1, .dim = { 1 }, .data = &rest },
+		{ .name = "rest", .dtype = NPU_GRAPH_I64, .rank = 1, .dim = { 1 }, .data = rest },
 		{ .name = "x", .rank = 2, .dim = { 4, 6 } },
 	}, given[3];
 
