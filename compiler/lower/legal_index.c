@@ -103,11 +103,27 @@ static int search(struct nc_legal *l, const struct nc_node *n, const struct sear
 	return ret ? ret : nc_legal_reduce(l, n, s->rop, 1u << 3, &all, out);
 }
 
-/* Bits from one tensor to another, whatever their types. */
-static int move_bits(struct nc_legal *l, const struct nc_node *n, const struct nc_view *in,
-		     const struct nc_view *out)
+/*
+ * The bits that were found, whatever their type. Where the index is none of
+ * @size, NaN or the smallest integer, which does not fit 8 and 16 bits: not 0.
+ */
+static int move_found(struct nc_legal *l, const struct nc_node *n, const struct nc_view *found,
+		      const struct nc_view *at, int64_t size, const struct nc_view *out)
 {
-	return nc_legal_unary(l, n, NPU_UOP_MOV, in, out);
+	bool ints = nc_dtype_class(nc_in(l->g, n, 0)->dtype) != NC_CLASS_FLOAT;
+	struct nc_view index = insert_dim(at, 2);
+	struct nc_loop lp;
+	int r, low, high;
+
+	nc_loop_init(&lp, out->rank, out->dim);
+	r = nc_loop_load(&lp, &index);
+	low = op2(&lp.m, NPU_UOP_ILT, r, bits(&lp.m, (uint32_t)-size));
+	high = op2(&lp.m, NPU_UOP_ILT, bits(&lp.m, (uint32_t)(size - 1)), r);
+	r = nc_map_op(&lp.m, NPU_UOP_SEL, op2(&lp.m, NPU_UOP_IOR, low, high),
+		      ints ? bits(&lp.m, (uint32_t)INT32_MIN) : nc_map_float(&lp.m, NAN),
+		      nc_loop_load(&lp, found));
+	r = nc_loop_store(&lp, out, r);
+	return r ? r : nc_loop_emit(l, n, &lp);
 }
 
 /* The known index @i as 0 .. size - 1, or -1. */
@@ -204,7 +220,7 @@ int nc_lower_take(struct nc_legal *l, const struct nc_node *n)
 	ret = range_view(l, 4, 3, s.size, &s.range);
 	ret = ret ? ret : search(l, n, &s, &found);
 	found.rank = 3;
-	return ret ? ret : move_bits(l, n, &found, &out);
+	return ret ? ret : move_found(l, n, &found, &at, s.size, &out);
 }
 
 /* How Put combines what is there with what comes. */

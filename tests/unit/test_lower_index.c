@@ -489,6 +489,31 @@ static void test_bounds(void **state)
 	ref_tensor_free(&x);
 }
 
+/* An index of a run that is none gives NaN, not an element and not 0. */
+static void test_poison(void **state)
+{
+	static const int32_t index[] = { 0, 3, -3, -4 };
+	struct ref_tensor x = net_values(1, (const int64_t[]){ 3 }, 1, 2), y;
+	struct nc_node *n;
+	struct net net;
+	int in[2];
+
+	(void)state;
+	net_begin(&net);
+	in[0] = net_input(&net, &x);
+	in[1] = net_input_i32(&net, 4, index);
+	n = net_node(&net, "Gather", 2, in, 1);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	net_run(&net);
+	y = net_result(&net, 0);
+	assert_true(y.data[0] == x.data[0] && isnan(y.data[1]));
+	assert_true(y.data[2] == x.data[0] && isnan(y.data[3]));
+	ref_tensor_free(&x);
+	ref_tensor_free(&y);
+	net_end(&net);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_cum_sum),
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_poison),
 	};
 
 	net_seed();
