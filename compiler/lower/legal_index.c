@@ -3,7 +3,7 @@
  * Elements by index. An index that is known is a copy for each run of equal
  * steps. Else every candidate is compared with the index, and what does not
  * match takes no part in a reduction: as integers, whose sum with zeroes is
- * exact for the bits of any type.
+ * exact for the bits of any type; rows of a constant table are a product.
  */
 #include <errno.h>
 #include <math.h>
@@ -191,6 +191,44 @@ static int copy_runs(struct nc_legal *l, const struct nc_node *n, const struct n
 	return 0;
 }
 
+/* A table of finite floats: rows times 1 or 0 are exact. */
+static bool finite_table(const struct nc_tensor *x)
+{
+	const float *f = x->data;
+
+	if (!f || x->dtype != NPU_GRAPH_F32 || x->dim[2] < 2)
+		return false;
+	for (uint64_t i = 0; i < x->elems; i++)
+		if (!isfinite(f[i]))
+			return false;
+	return true;
+}
+
+/* Rows of a table as a product with a matrix of ones where the index matches. */
+static int take_by_product(struct nc_legal *l, const struct nc_node *n, const struct nc_view *in,
+			   const struct nc_view *at, const struct nc_view *out)
+{
+	const int64_t dim[] = { at->dim[0], at->dim[1], in->dim[1] };
+	const int64_t all[] = { out->dim[0], at->dim[1], in->dim[1] };
+	struct nc_product p = { .b = *in, .alpha = 1 };
+	struct nc_view one, range, index = insert_dim(at, 2);
+	struct nc_loop lp;
+	int r, ret = range_view(l, 3, 2, dim[2], &range);
+
+	ret = ret ? ret : nc_legal_temp(l, NPU_F32, 3, dim, NULL, &one);
+	ret = ret ? ret : nc_legal_temp(l, NPU_F32, 3, out->dim, NULL, &p.out);
+	if (ret)
+		return ret;
+	nc_loop_init(&lp, 3, dim);
+	r = nc_map_op(&lp.m, NPU_UOP_SEL, matches(&lp, &index, &range, dim[2]),
+		      nc_map_float(&lp.m, 1), bits(&lp.m, 0));
+	ret = nc_loop_store(&lp, &one, r);
+	ret = ret ? ret : nc_loop_emit(l, n, &lp);
+	nc_view_expand(&one, 3, all, &p.a);
+	ret = ret ? ret : nc_legal_product(l, n, &p);
+	return ret ? ret : move_found(l, n, &p.out, at, dim[2], out);
+}
+
 int nc_lower_take(struct nc_legal *l, const struct nc_node *n)
 {
 	const struct nc_tensor *index = nc_in(l->g, n, 1);
@@ -204,6 +242,8 @@ int nc_lower_take(struct nc_legal *l, const struct nc_node *n)
 		return ret;
 	if (index->data && index->dim[0] == 1 && few_runs(index, in.dim[1]))
 		return copy_runs(l, n, index, &in, &out, true);
+	if (finite_table(nc_in(l->g, n, 0)))
+		return take_by_product(l, n, &in, &at, &out);
 	/* Loops: batch, index, rest, candidate. */
 	s.dim[0] = out.dim[0];
 	s.dim[1] = out.dim[1];
