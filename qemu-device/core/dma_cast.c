@@ -93,7 +93,7 @@ static bool get(unsigned int dtype, const uint8_t *at, struct value *v)
 		v->i = i16;
 		return true;
 	case NPU_I8:
-		v->i = (int8_t)*at;
+		v->i = (*at ^ 0x80) - 0x80;
 		return true;
 	default:
 		v->i = *at;

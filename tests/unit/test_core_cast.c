@@ -107,10 +107,22 @@ static double nearest(double d, int bits, int exponent_min, double max)
 	return fabs(d) > max ? copysign(INFINITY, d) : d;
 }
 
+/* IEEE 754 binary16. */
+static double half_number(uint32_t h)
+{
+	double sign = h >> 15 ? -1 : 1, fraction = h & 0x3ff;
+	int exponent = (int)(h >> 10 & 0x1f);
+
+	if (exponent == 31)
+		return fraction ? NAN : sign * INFINITY;
+	if (!exponent)
+		return sign * fraction * 0x1p-24;
+	return sign * (fraction + 0x400) * ldexp(1, exponent - 25);
+}
+
 /* An element as a number; integers and floats of at most 32 bits fit a double. */
 static long double number(unsigned int dtype, const void *at)
 {
-	_Float16 half;
 	uint32_t word = 0;
 	int64_t i = 0;
 	float f;
@@ -120,8 +132,8 @@ static long double number(unsigned int dtype, const void *at)
 		memcpy(&f, at, 4);
 		return f;
 	case NPU_F16:
-		memcpy(&half, at, 2);
-		return half;
+		memcpy(&word, at, 2);
+		return half_number(word);
 	case NPU_BF16:
 		memcpy((char *)&word + 2, at, 2);
 		memcpy(&f, &word, 4);
