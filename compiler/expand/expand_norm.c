@@ -70,6 +70,8 @@ static void batch_norm_training(const struct nc_expand *e, const struct nc_tenso
 	nc_x_result(e, 0, nc_x_2(e, NC_OP_Add, t, per_channel(e, nc_x_in(e, 2), x)));
 	nc_x_result(e, 1, running(e, nc_x_in(e, 3), nc_x_reshape(e, m.mean, 1, &channels)));
 	nc_x_result(e, 2, running(e, nc_x_in(e, 4), nc_x_reshape(e, m.var, 1, &channels)));
+	nc_x_result(e, 3, nc_x_reshape(e, m.mean, 1, &channels));
+	nc_x_result(e, 4, nc_x_reshape(e, m.var, 1, &channels));
 }
 
 /*
@@ -99,9 +101,9 @@ int nc_expand_batch_norm(const struct nc_expand *e)
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0));
 	bool training = nc_attr(e->n, "training_mode")->i;
 
-	if ((!training && e->n->outs > 1) || e->n->outs > 3)
+	if (!training && e->n->outs > 1)
 		return nc_node_error(&e->g->diag, e->n, -ENOTSUP,
-				     "has %u outputs; 1 is possible, 3 in training mode",
+				     "has %u outputs; 1 is possible without training mode",
 				     e->n->outs);
 	if (training)
 		batch_norm_training(e, x);

@@ -386,15 +386,36 @@ int nc_upgrade_resize(struct npu_graph *g, struct nc_node *n, int64_t opset)
 	return as_resize(g, n);
 }
 
-/* Opset 7 has the scales as an attribute; from 10 on it is Resize. */
+/* Before opset 7 height and width of images are scaled, each by its attribute. */
+static int image_scales(struct npu_graph *g, struct nc_node *n)
+{
+	float *scale = nc_alloc_array(g->arena, 4, sizeof(*scale));
+
+	if (!scale)
+		return nc_node_error(&g->diag, n, -ENOMEM, "out of memory");
+	scale[0] = 1;
+	scale[1] = 1;
+	scale[2] = nc_attr(n, "height_scale")->f;
+	scale[3] = nc_attr(n, "width_scale")->f;
+	nc_attr_drop(n, "height_scale");
+	nc_attr_drop(n, "width_scale");
+	if (!strcmp(nc_attr(n, "mode")->s, "bilinear") && nc_attr_set_string(g, n, "mode", "linear"))
+		return g->err;
+	return nc_attr_set(g, n, &(struct nc_attr){ .name = "scales", .type = NC_ATTR_FLOATS,
+						    .count = 4, .floats = scale });
+}
+
+/* Before opset 9 the scales are attributes; from 10 on it is Resize. */
 int nc_upgrade_upsample(struct npu_graph *g, struct nc_node *n, int64_t opset)
 {
+	uint32_t in[2] = { n->ins ? n->in[0] : NC_NONE, n->ins > 1 ? n->in[1] : NC_NONE };
+	int ret = opset < 7 ? image_scales(g, n) : 0;
 	const struct nc_attr *scales = nc_attr_given(n, "scales");
 	const int64_t dim = scales ? scales->count : 0;
-	uint32_t in[2] = { n->ins ? n->in[0] : NC_NONE, n->ins > 1 ? n->in[1] : NC_NONE };
 	int64_t t;
 
-	(void)opset;
+	if (ret)
+		return ret;
 	if (scales) {
 		t = nc_graph_const(g, NULL, NPU_GRAPH_F32, 1, &dim, scales->floats);
 		if (t < 0)

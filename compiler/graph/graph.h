@@ -63,6 +63,7 @@ enum nc_class {
  * @type: which of the fields below holds the value
  * @count: elements of the lists
  * @tensor: index of a constant
+ * @until: in a table: the last opset that has it; 0: all
  */
 struct nc_attr {
 	const char *name;
@@ -75,6 +76,7 @@ struct nc_attr {
 	const float *floats;
 	const char *const *strings;
 	uint32_t tensor;
+	uint8_t until;
 };
 
 enum nc_opcode {

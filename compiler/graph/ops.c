@@ -11,10 +11,16 @@
 #define FLOAT(n, v)	{ .name = n, .type = NC_ATTR_FLOAT, .f = v }
 #define STRING(n, v)	{ .name = n, .type = NC_ATTR_STRING, .s = v }
 #define LIST(n, t)	{ .name = n, .type = NC_ATTR_##t }
+/* Attributes that later versions of the operator do not have; after newer ones of that name. */
+#define OLD_INT(n, v, last)	{ .name = n, .type = NC_ATTR_INT, .i = v, .until = last }
+#define OLD_FLOAT(n, v, last)	{ .name = n, .type = NC_ATTR_FLOAT, .f = v, .until = last }
+#define OLD_STRING(n, v, last)	{ .name = n, .type = NC_ATTR_STRING, .s = v, .until = last }
+#define OLD_LIST(n, t, last)	{ .name = n, .type = NC_ATTR_##t, .until = last }
 #define ATTRS(set)	static const struct nc_attr attr_##set[]
 #define END		{ .name = NULL }
 
 ATTRS(none) = { END };
+ATTRS(broadcast) = { OLD_INT("axis", 0, 6), OLD_INT("broadcast", 0, 6), END };
 ATTRS(alpha_1) = { FLOAT("alpha", 1.0f), END };
 ATTRS(affine) = { FLOAT("alpha", 1.0f), FLOAT("beta", 0.0f), END };
 ATTRS(scaled_tanh) = { FLOAT("alpha", 1.0f), FLOAT("beta", 1.0f), END };
@@ -67,11 +73,12 @@ ATTRS(lp_pool) = {
 	LIST("dilations", INTS),
 	LIST("kernel_shape", INTS),
 	INT("p", 2),
+	OLD_FLOAT("p", 2.0f, 1),
 	LIST("pads", INTS),
 	LIST("strides", INTS),
 	END
 };
-ATTRS(global_lp_pool) = { INT("p", 2), END };
+ATTRS(global_lp_pool) = { INT("p", 2), OLD_FLOAT("p", 2.0f, 1), END };
 ATTRS(conv_transpose) = {
 	STRING("auto_pad", "NOTSET"),
 	LIST("dilations", INTS),
@@ -110,6 +117,7 @@ ATTRS(col2im) = {
 ATTRS(gemm) = {
 	FLOAT("alpha", 1.0f),
 	FLOAT("beta", 1.0f),
+	OLD_INT("broadcast", 0, 6),
 	INT("transA", 0),
 	INT("transB", 0),
 	END
@@ -117,9 +125,10 @@ ATTRS(gemm) = {
 
 ATTRS(batch_norm) = {
 	FLOAT("epsilon", 1e-5f),
+	OLD_INT("is_test", 0, 6),
 	FLOAT("momentum", 0.9f),
-	/* before opset 9: 0 has statistics per element */
-	INT("spatial", 1),
+	/* 0 has statistics per element */
+	OLD_INT("spatial", 1, 8),
 	INT("training_mode", 0),
 	END
 };
@@ -151,8 +160,7 @@ ATTRS(axis_0) = { INT("axis", 0), END };
 ATTRS(axis_1) = { INT("axis", 1), END };
 ATTRS(concat) = { INT("axis", 0), END };
 ATTRS(reduce) = {
-	/* "axes" only before opset 18 (ReduceSum: 13) */
-	LIST("axes", INTS),
+	OLD_LIST("axes", INTS, 17),
 	INT("keepdims", 1),
 	INT("noop_with_empty_axes", 0),
 	END
@@ -167,6 +175,7 @@ ATTRS(lstm) = {
 	INT("hidden_size", 0),
 	INT("input_forget", 0),
 	INT("layout", 0),
+	OLD_INT("output_sequence", 0, 6),
 	END
 };
 
@@ -178,6 +187,7 @@ ATTRS(gru) = {
 	STRING("direction", "forward"),
 	INT("hidden_size", 0),
 	INT("layout", 0),
+	OLD_INT("output_sequence", 0, 6),
 	INT("linear_before_reset", 0),
 	END
 };
@@ -189,6 +199,7 @@ ATTRS(rnn) = {
 	STRING("direction", "forward"),
 	INT("hidden_size", 0),
 	INT("layout", 0),
+	OLD_INT("output_sequence", 0, 6),
 	END
 };
 
@@ -210,17 +221,32 @@ ATTRS(rotary) = {
 	END
 };
 
-ATTRS(dropout) = { FLOAT("ratio", 0.5f), INT("seed", 0), END };
-ATTRS(reshape) = { INT("allowzero", 0), END };
-ATTRS(squeeze) = { LIST("axes", INTS), END };
+ATTRS(dropout) = {
+	OLD_INT("is_test", 0, 6),
+	OLD_FLOAT("ratio", 0.5f, 11),
+	INT("seed", 0),
+	END
+};
+ATTRS(reshape) = { INT("allowzero", 0), OLD_LIST("shape", INTS, 4), END };
+ATTRS(squeeze) = { OLD_LIST("axes", INTS, 12), END };
 ATTRS(transpose) = { LIST("perm", INTS), END };
-ATTRS(slice) = { LIST("axes", INTS), LIST("ends", INTS), LIST("starts", INTS), END };
-ATTRS(split) = { INT("axis", 0), INT("num_outputs", 0), LIST("split", INTS), END };
+ATTRS(slice) = {
+	OLD_LIST("axes", INTS, 9),
+	OLD_LIST("ends", INTS, 9),
+	OLD_LIST("starts", INTS, 9),
+	END
+};
+ATTRS(split) = {
+	INT("axis", 0),
+	INT("num_outputs", 0),
+	OLD_LIST("split", INTS, 12),
+	END
+};
 ATTRS(pad) = {
 	STRING("mode", "constant"),
-	/* before opset 11 */
-	LIST("pads", INTS),
-	FLOAT("value", 0.0f),
+	OLD_LIST("paddings", INTS, 1),
+	OLD_LIST("pads", INTS, 10),
+	OLD_FLOAT("value", 0.0f, 10),
 	END
 };
 ATTRS(depth_to_space) = { INT("blocksize", 0), STRING("mode", "DCR"), END };
@@ -238,9 +264,10 @@ ATTRS(resize) = {
 	END
 };
 ATTRS(upsample) = {
+	OLD_FLOAT("height_scale", 1.0f, 6),
 	STRING("mode", "nearest"),
-	/* before opset 9 */
-	LIST("scales", FLOATS),
+	OLD_LIST("scales", FLOATS, 8),
+	OLD_FLOAT("width_scale", 1.0f, 6),
 	END
 };
 ATTRS(einsum) = { STRING("equation", ""), END };
@@ -254,20 +281,20 @@ ATTRS(scatter_nd) = { STRING("reduction", "none"), END };
 ATTRS(put) = { STRING("reduction", "none"), END };
 ATTRS(topk) = {
 	INT("axis", -1),
-	/* before opset 10 */
-	INT("k", 0),
+	OLD_INT("k", 0, 9),
 	INT("largest", 1),
 	INT("sorted", 1),
 	END
 };
 ATTRS(compress) = { INT("axis", 0), END };
-ATTRS(clip) = { FLOAT("max", FLT_MAX), FLOAT("min", -FLT_MAX), END };
+ATTRS(clip) = { OLD_FLOAT("max", FLT_MAX, 10), OLD_FLOAT("min", -FLT_MAX, 10), END };
 ATTRS(constant_of_shape) = { LIST("value", TENSOR), END };
 ATTRS(shape) = { INT("end", INT64_MAX), INT("start", 0), END };
 ATTRS(cast) = {
 	STRING("round_mode", "up"),
 	INT("saturate", 1),
 	INT("to", 0),
+	OLD_STRING("to", "", 5),
 	END
 };
 

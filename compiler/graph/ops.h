@@ -19,13 +19,22 @@ enum nc_compare {
 #define UPGRADE(f) int nc_upgrade_##f(struct npu_graph *g, struct nc_node *n, int64_t opset)
 UPGRADE(axes);
 UPGRADE(batch_norm);
+UPGRADE(broadcast);
+UPGRADE(cast);
 UPGRADE(cast_like);
 UPGRADE(clip);
+UPGRADE(concat);
+UPGRADE(dropout);
 UPGRADE(group_norm);
+UPGRADE(lp_pool);
 UPGRADE(pad);
+UPGRADE(prelu);
+UPGRADE(reshape);
+UPGRADE(selu);
 UPGRADE(slice);
 UPGRADE(softmax);
 UPGRADE(split);
+UPGRADE(tile);
 UPGRADE(topk);
 /* expand_resize.c, expand_einsum.c */
 UPGRADE(resize);

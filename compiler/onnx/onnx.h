@@ -8,7 +8,7 @@
 /* protobuf's own limit for a message. */
 #define NC_ONNX_BYTES_MAX	0x7fffffffu
 #define NC_ONNX_DEPTH_MAX	64
-#define NC_ONNX_OPSET_MIN	7
+#define NC_ONNX_OPSET_MIN	1
 #define NC_ONNX_OPSET_MAX	25
 /* What export writes. */
 #define NC_ONNX_OPSET_WRITE	17

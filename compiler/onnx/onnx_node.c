@@ -88,6 +88,24 @@ static bool type_matches(const Onnx__AttributeProto *p, enum nc_attr_type type)
 	return !p->has_type || !p->type || p->type == onnx[type];
 }
 
+/* What the operator calls @name in this opset: the last of that name; NULL: nothing. */
+static const struct nc_attr *find_attribute(const struct nc_onnx_import *im,
+					    const struct nc_op *op, const char *name)
+{
+	const struct nc_attr *found = NULL;
+
+	for (const struct nc_attr *a = op->attr; name && a->name; a++)
+		if (!strcmp(a->name, name) && (!a->until || im->opset <= a->until))
+			found = a;
+	return found;
+}
+
+/* Until opset 5 many operators say which inputs they overwrite: nothing for us. */
+static bool no_meaning(const struct nc_onnx_import *im, const char *name)
+{
+	return im->opset < 6 && name && !strcmp(name, "consumed_inputs");
+}
+
 static int import_attributes(struct nc_onnx_import *im, const Onnx__NodeProto *p, struct nc_node *n)
 {
 	n->attr = nc_alloc_array(im->g->arena, p->n_attribute, sizeof(*n->attr));
@@ -95,21 +113,18 @@ static int import_attributes(struct nc_onnx_import *im, const Onnx__NodeProto *p
 		return nc_onnx_no_memory(im);
 	for (size_t i = 0; i < p->n_attribute; i++) {
 		const Onnx__AttributeProto *attr = p->attribute[i], *value;
-		const struct nc_attr *spec = n->op->attr;
+		const struct nc_attr *spec = find_attribute(im, n->op, attr->name);
 		struct nc_attr *a = &n->attr[n->attrs];
 		int ret = nc_onnx_resolve(im, attr, &value);
 
 		if (ret)
 			return ret;
-		if (!value)
+		if (!value || no_meaning(im, attr->name))
 			continue;
-
-		while (spec->name && (!attr->name || strcmp(spec->name, attr->name)))
-			spec++;
-		if (!spec->name)
+		if (!spec)
 			return nc_node_error(&im->g->diag, n, -ENOTSUP,
-					     "attribute \"%.100s\" is unknown to this operator",
-					     attr->name ? attr->name : "");
+					     "attribute \"%.100s\" is unknown to this operator in opset %" PRId64,
+					     nc_onnx_text(attr->name), im->opset);
 		if (nc_attr_given(n, spec->name) || !type_matches(value, spec->type))
 			return nc_node_error(&im->g->diag, n, -EINVAL,
 					     "attribute \"%s\" is there twice, or has another type than the operator's",
