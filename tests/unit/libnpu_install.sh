@@ -5,28 +5,18 @@
 set -u
 source=$1 build=$2
 
-# ok N NAME COMMAND...
-ok() {
-	local n=$1 name=$2 log
-	shift 2
-	if log=$("$@" 2>&1); then
-		echo "ok $n $name"
-	else
-		echo "not ok $n $name"
-		echo "# ${log//$'\n'/$'\n'# }"
-	fi
-}
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 
-echo 1..6
-ok 1 'examples build against the installed library' "$source/scripts/examples" "$build"
+ok 'examples build against the installed library' "$source/scripts/examples" "$build"
 stage=$build/stage
 pc=$(find "$stage" -name npu.pc)
 lib=$(dirname "$(dirname "$pc")")
-ok 2 'all of it is installed' \
+ok 'all of it is installed' \
 	find "$stage"/usr/local/include/npu/npu{,_graph,_models}.h "$lib"/libnpu.so{,.0} \
 	"$stage"/usr/local/bin/{npu,npuc} "$stage"/usr/local/share/man/man1/{npu,npuc}.1* \
 	"$stage"/usr/local/lib/udev/rules.d/60-npu.rules
-ok 3 'headers stand alone' sh -c '
+ok 'headers stand alone' sh -c '
 	for header; do
 		echo "#include <${header##*/}>" | cc -std=c11 -Wall -Wextra -Wpedantic -Werror \
 			-I"${header%/*}" -fsyntax-only -x c - || exit 1
@@ -34,10 +24,11 @@ ok 3 'headers stand alone' sh -c '
 		echo "#include <${header##*/}>" | c++ -Wall -Wextra -Werror \
 			-I"${header%/*}" -fsyntax-only -x c++ - || exit 1
 	done' sh "$stage"/usr/local/include/npu/*.h
-ok 4 'the example is linked with the installed library, by its name alone' sh -c '
+ok 'the example is linked with the installed library, by its name alone' sh -c '
 	readelf -d "$0" >"$0.dynamic" || exit 1
 	grep -q "NEEDED.*libnpu.so.0" "$0.dynamic" && ! grep -E "RPATH|RUNPATH" "$0.dynamic"
 	' "$build/examples/hello"
-ok 5 'the example runs on the in-process device' \
+ok 'the example runs on the in-process device' \
 	env LD_LIBRARY_PATH="$lib" "$build/examples/hello" sim
-ok 6 'the installed command runs' env LD_LIBRARY_PATH="$lib" "$stage/usr/local/bin/npu" info --device sim
+ok 'the installed command runs' env LD_LIBRARY_PATH="$lib" "$stage/usr/local/bin/npu" info --device sim
+plan

@@ -11,21 +11,9 @@ set -u
 npu=$(realpath "$1") npuc=$(realpath "$2") net_tool=$(realpath "$3") device=$4 target=${5:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 cd "$work" || exit 1
-count=0
-
-# ok NAME COMMAND...: one test.
-ok() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >log 2>&1; then
-		echo "ok $count $name"
-	else
-		echo "not ok $count $name"
-		sed 's/^/# /' log
-	fi
-}
 
 run() { "$npu" run --device "$device" "$@"; }
 compile() { "$npuc" ${target:+--target "$target"} "$@"; }
@@ -80,4 +68,4 @@ for net in cnn rnn attention; do
 done
 ok 'another batch' run cnn.onnx --bind N=1
 ok 'dimensions of a program' refused none 'compiled already' run cnn.npu --bind N=3
-echo "1..$count"
+plan

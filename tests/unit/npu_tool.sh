@@ -10,21 +10,9 @@ set -u
 npu=$(realpath "$1") prog_tool=$(realpath "$2") device=${3-sim}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 cd "$work" || exit 1
-count=0
-
-# ok NAME COMMAND...: one test.
-ok() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >log 2>&1; then
-		echo "ok $count $name"
-	else
-		echo "not ok $count $name"
-		sed 's/^/# /' log
-	fi
-}
 
 # says STATUS PATTERN NPU-ARGUMENT...: the status, and PATTERN in what it prints;
 # an error is one line.
@@ -226,4 +214,4 @@ damaged() {
 	done
 }
 ok 'damaged programs' damaged
-echo "1..$count"
+plan

@@ -4,21 +4,10 @@
 # node, no permission, no room. Prints TAP.
 # shellcheck disable=SC2016 # ok evaluates what stands in single quotes
 work=$(mktemp -d)
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 cd "$work" || exit 1
 chmod 755 .
-count=0
-
-ok() {
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >log 2>&1; then
-		echo "ok $count $name"
-	else
-		echo "not ok $count $name"
-		sed 's/^/# /' log
-	fi
-}
 
 # refused WORDS COMMAND...: status 1, one line that says WORDS.
 refused() {
@@ -85,4 +74,4 @@ modprobe npu
 ok 'the driver is back' npu run p.npu
 cd /
 rm -rf "$work"
-echo "1..$count"
+plan
