@@ -159,7 +159,7 @@ static int reference_net(const struct options *opt, enum npu_net net, const floa
 	return 0;
 }
 
-/* The expectation; waits for the reference that may still be at work. */
+/* The expectation: all of it, of as many images, or none. */
 static float *read_expected(const struct options *opt, enum npu_net net)
 {
 	size_t count = (size_t)opt->images * CLASSES;
