@@ -272,9 +272,6 @@ static void npu_reset_hold(Object *obj, ResetType type)
 
     npu_core_reset(s->core);
     qatomic_set(&s->irq_pending, 0);
-    for (unsigned int i = 0; i < NPU_VECTORS; i++) {
-        msix_clr_pending(PCI_DEVICE(s), i);
-    }
 }
 
 static const Property npu_properties[] = {

@@ -9,6 +9,7 @@
 #include "libqtest.h"
 #include "libqos/pci.h"
 #include "libqos/pci-pc.h"
+#include "qobject/qdict.h"
 #include "hw/pci/pci_regs.h"
 #include "npu_isa.h"
 
@@ -281,7 +282,17 @@ static void test_access_rules(void)
 	wr64(&f, NPU_REG_CTX_TABLE, 0x123456789000);
 	g_assert_cmphex(rd(&f, NPU_REG_CTX_TABLE), ==, 0x56789000);
 	g_assert_cmphex(rd(&f, NPU_REG_CTX_TABLE + 4), ==, 0x1234);
+	wr(&f, NPU_REG_CTX_TABLE + 4, 0x77);
+	g_assert_cmphex(rd64(&f, NPU_REG_CTX_TABLE), ==, 0x7756789000);
 	teardown(&f);
+}
+
+/* A masked vector: what would be a message stays in the pending bits. */
+static void wait_pending(struct fixture *f)
+{
+	for (int i = 0; i < WAIT_MS && !qpci_msix_pending(f->dev, VECTOR); i++)
+		g_usleep(1000);
+	g_assert(qpci_msix_pending(f->dev, VECTOR));
 }
 
 /* 3.4: a job runs, its record is written, the queue's vector is raised. */
@@ -305,9 +316,7 @@ static void test_job(void)
 		g_assert_cmphex(qtest_readl(f.qts, RAM_BASE + DATA_VA + i * 4), ==, 0x12345678);
 	g_assert_cmphex(qtest_readl(f.qts, RAM_BASE + DATA_VA + 4000), ==, 0);
 	wait_reg(&f, NPU_REG_DONE_QUEUES, 1u << 2, 1u << 2);
-	for (int i = 0; i < WAIT_MS && !qpci_msix_pending(f.dev, VECTOR); i++)
-		g_usleep(1000);
-	g_assert(qpci_msix_pending(f.dev, VECTOR));
+	wait_pending(&f);
 	g_assert_cmpuint(rd(&f, queue_reg(2, NPU_QUEUE_HEAD)), ==, 1);
 	wr(&f, NPU_REG_DONE_QUEUES, 1u << 2);
 	g_assert_cmphex(rd(&f, NPU_REG_DONE_QUEUES), ==, 0);
@@ -334,7 +343,9 @@ static void check_fault(struct fixture *f, uint64_t r0, enum npu_fault_code code
 	g_assert_cmphex(rd64(f, NPU_REG_FAULT_QUEUES), ==, 1ull << 7);
 	g_assert_cmphex(rd(f, NPU_REG_IRQ_STATUS) & NPU_IRQ_FAULT, ==, NPU_IRQ_FAULT);
 	wr64(f, NPU_REG_FAULT_QUEUES, 1ull << 7);
+	g_assert_cmphex(rd64(f, NPU_REG_FAULT_QUEUES), ==, 0);
 	wr(f, NPU_REG_IRQ_STATUS, NPU_IRQ_FAULT);
+	g_assert_cmphex(rd(f, NPU_REG_IRQ_STATUS) & NPU_IRQ_FAULT, ==, 0);
 	wr(f, queue_reg(7, NPU_QUEUE_CTRL), 0);
 	g_assert_cmpuint(rd(f, queue_reg(7, NPU_QUEUE_STATE)), ==, NPU_QUEUE_STATE_DISABLED);
 }
@@ -375,6 +386,13 @@ static void test_bad_addresses(void)
 	start_queue(&f, 7);
 	set_pte(&f, 0x80, 0xc0000000 | rights);		/* nothing there */
 	check_fault(&f, 0x80000, NPU_FAULT_BUS, 0x80000);
+	start_queue(&f, 7);
+	set_pte(&f, 0x80, 0xfffff000 | rights);		/* the firmware's ROM */
+	add_fill(&f, 16, 0);
+	add_dma(&f, NPU_OP_STORE, 16, true);
+	add_end(&f);
+	submit(&f, 7, 0x80000);
+	g_assert_cmpuint(wait_done(&f, 100).status, ==, NPU_FAULT_BUS);
 	teardown(&f);
 }
 
@@ -531,6 +549,124 @@ static void test_reset_busy(void)
 	teardown(&f);
 }
 
+/* 2.4: the machine's own reset finds the device as power-on left it. */
+static void test_system_reset(void)
+{
+	struct fixture f;
+
+	setup(&f, "");
+	start_queue(&f, 4);
+	add_end(&f);
+	submit(&f, 4, 0);
+	wait_done(&f, 100);
+	wait_pending(&f);
+	qtest_system_reset(f.qts);
+	qpci_device_enable(f.dev);
+	qpci_config_writel(f.dev, PCI_BASE_ADDRESS_0, f.regs.addr);
+	qpci_config_writel(f.dev, PCI_BASE_ADDRESS_1, 0);
+	g_assert(!qpci_msix_pending(f.dev, VECTOR));
+	check_after_reset(&f);
+	teardown(&f);
+}
+
+/* A property outside its range: the device is refused and says why; the machine lives. */
+static void test_refused_properties(void)
+{
+	static const struct { const char *name; int value; const char *text, *why; } bad[] = {
+		{ "array_rows", 3, NULL, "array rows" },
+		{ "array_cols", 6, NULL, "array columns" },
+		{ "spm_bytes", 1000, NULL, "SPM size" },
+		{ "acc_bytes", 1052672, NULL, "ACC size" },
+		{ "variant", 0, "sse9", "variant 'sse9'" },
+	};
+	QTestState *qts = qtest_init("-M q35 -m 64 -nodefaults -device pcie-root-port,id=rp");
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		QDict *args = qdict_new();
+		QDict *reply;
+
+		qdict_put_str(args, "driver", "npu");
+		qdict_put_str(args, "bus", "rp");
+		if (bad[i].text)
+			qdict_put_str(args, bad[i].name, bad[i].text);
+		else
+			qdict_put_int(args, bad[i].name, bad[i].value);
+		reply = qtest_qmp(qts, "{ 'execute': 'device_add', 'arguments': %p }", args);
+		g_assert(qdict_haskey(reply, "error"));
+		g_assert(strstr(qdict_get_str(qdict_get_qdict(reply, "error"), "desc"),
+				bad[i].why));
+		qobject_unref(reply);
+	}
+	qtest_quit(qts);
+}
+
+/* The bridge in slot 2 passes on memory accesses to where BARs are placed. */
+static void open_bridge(struct fixture *f)
+{
+	QPCIDevice *bridge = qpci_device_find(f->bus, QPCI_DEVFN(2, 0));
+
+	g_assert(bridge);
+	qpci_device_enable(bridge);
+	qpci_config_writew(bridge, PCI_MEMORY_BASE, f->bus->mmio_alloc_ptr >> 16);
+	qpci_config_writew(bridge, PCI_MEMORY_LIMIT, (f->bus->mmio_alloc_ptr + 0xffffff) >> 16);
+	g_free(bridge);
+}
+
+static void power_off_slot(struct fixture *f)
+{
+	QPCIDevice *bridge = qpci_device_find(f->bus, QPCI_DEVFN(2, 0));
+	uint8_t cap = qpci_find_capability(bridge, PCI_CAP_ID_EXP, 0);
+
+	qpci_config_writew(bridge, cap + PCI_EXP_SLTCTL,
+			   PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+	g_free(bridge);
+}
+
+static unsigned int threads_of(QTestState *qts)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/task", (int)qtest_pid(qts));
+	GDir *dir = g_dir_open(path, 0, NULL);
+	unsigned int count = 0;
+
+	g_assert(dir);
+	while (g_dir_read_name(dir))
+		count++;
+	g_dir_close(dir);
+	return count;
+}
+
+/* Pulled out while a job runs: the core's threads are joined, the machine lives. */
+static void test_unplug_busy(void)
+{
+	struct fixture f = { 0 };
+	unsigned int before;
+
+	f.qts = qtest_init("-M q35 -m 64 -nodefaults "
+			   "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+			   "-device pcie-root-port,id=rp,addr=02.0 "
+			   "-device npu,id=npu0,bus=rp,threads=8");
+	f.bus = qpci_new_pc(f.qts, NULL);
+	qpci_secondary_buses_init(f.bus);
+	open_bridge(&f);
+	f.dev = qpci_device_find(f.bus, 1 << 8);
+	g_assert(f.dev);
+	qpci_device_enable(f.dev);
+	f.regs = qpci_iomap(f.dev, NPU_PCI_BAR_REGS, NULL);
+	start_queue(&f, 4);
+	add_stall(&f);
+	add_end(&f);
+	submit(&f, 4, 0);
+	wait_reg(&f, queue_reg(4, NPU_QUEUE_STATE), ~0u, NPU_QUEUE_STATE_RUNNING);
+	before = threads_of(f.qts);
+	power_off_slot(&f);
+	qtest_qmp_eventwait(f.qts, "DEVICE_DELETED");
+	g_assert_cmpuint(threads_of(f.qts) + 8, <=, before);
+	g_assert_cmphex(qpci_config_readw(f.dev, PCI_VENDOR_ID), ==, 0xffff);
+	g_free(f.dev);
+	qpci_free_pc(f.bus);
+	qtest_quit(f.qts);
+}
+
 /* Doorbell storms and a stalled job: the machine still answers. */
 static void test_doorbell_storm(void)
 {
@@ -564,6 +700,9 @@ int main(int argc, char **argv)
 	qtest_add_func("/npu/misuse", test_misuse);
 	qtest_add_func("/npu/stall-and-stop", test_stall_and_stop);
 	qtest_add_func("/npu/reset-busy", test_reset_busy);
+	qtest_add_func("/npu/system-reset", test_system_reset);
+	qtest_add_func("/npu/refused-properties", test_refused_properties);
+	qtest_add_func("/npu/unplug-busy", test_unplug_busy);
 	qtest_add_func("/npu/doorbell-storm", test_doorbell_storm);
 	return g_test_run();
 }
