@@ -27,7 +27,7 @@ refused() {
 # wrong NET BYTE TEXT: the expectation has TEXT there; the run says so.
 wrong() {
 	cp "$1.probabilities" kept
-	printf "$3" | dd of="$1.probabilities" bs=1 seek="$2" conv=notrunc status=none
+	printf '%b' "$3" | dd of="$1.probabilities" bs=1 seek="$2" conv=notrunc status=none
 	refused 1 "^$1.*FAILED" run "$1"
 	status=$?
 	mv kept "$1.probabilities"
@@ -41,8 +41,8 @@ for net in cnn rnn attention; do
 	ok "$net: the table says so" eval '"$mission" run --device sim --images $images --only $net . |
 		grep -q "^$net *$images *100.00% .* ok$"'
 	# The lowest bit of an exponent: half or twice the probability, of the last class of the last image.
-	ok "$net: another probability" wrong $net $((4 * 10 * images - 2)) '\0'
-	ok "$net: not a number" wrong $net 0 '\0\0\300\177'
+	ok "$net: another probability" wrong $net $((4 * 10 * images - 2)) '\0000'
+	ok "$net: not a number" wrong $net 0 '\0000\0000\0300\0177'
 done
 ok 'a reference of fewer images' eval 'reference cnn 7 && refused 1 "not the reference" run cnn'
 ok 'a reference of more images' eval 'reference cnn 9 && refused 1 "not the reference" run cnn'
