@@ -16,7 +16,7 @@
 
 #define NPU_PROG_MAGIC			0x4755504eu	/* "NPUG" */
 #define NPU_PROG_VERSION_MAJOR		0
-#define NPU_PROG_VERSION_MINOR		1
+#define NPU_PROG_VERSION_MINOR		2
 #define NPU_PROG_ALIGN			64
 
 #define NPU_PROG_SECTIONS_MAX		16
@@ -100,7 +100,8 @@ enum npu_prog_tensor_kind {
  * @rank: dimensions, 0 .. NPU_PROG_RANK_MAX
  * @offset_bytes: from the register's address
  * @size_bytes: dense row-major, product of dims times element size
- * @dim: dimensions, outermost first; unused ones are 0
+ * @dim: dimensions, outermost first; unused ones are 0. One of 0 makes a tensor
+ *	without elements, which may be at the end of what its register is bound to
  */
 struct npu_prog_tensor {
 	uint32_t name;

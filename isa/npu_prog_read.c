@@ -156,6 +156,7 @@ static int check_tensor(const struct npu_prog_tensor *t, struct npu_prog_view *v
 			const char **error)
 {
 	uint64_t size_bytes = npu_dtype_bytes(t->dtype);
+	bool empty = false;
 
 	if (t->name >= view->string_bytes)
 		return refuse(error, -EINVAL, "tensors: a name is outside the strings");
@@ -168,13 +169,16 @@ static int check_tensor(const struct npu_prog_tensor *t, struct npu_prog_view *v
 	if (t->rank > NPU_PROG_RANK_MAX)
 		return refuse(error, -EINVAL, "tensors: too many dimensions");
 	for (unsigned int i = 0; i < NPU_PROG_RANK_MAX; i++) {
-		if (i >= t->rank ? t->dim[i] != 0 : t->dim[i] < 1)
+		if (i >= t->rank ? t->dim[i] != 0 : t->dim[i] < 0)
 			return refuse(error, -EINVAL, "tensors: a dimension is out of range");
 		if (i < t->rank && (uint64_t)t->dim[i] > NPU_PROG_BYTES_MAX / size_bytes)
 			return refuse(error, -EINVAL, "tensors: a tensor is too large");
-		if (i < t->rank)
+		if (i < t->rank && t->dim[i])
 			size_bytes *= (uint64_t)t->dim[i];
+		empty |= i < t->rank && !t->dim[i];
 	}
+	if (empty)
+		size_bytes = 0;
 	if (t->size_bytes != size_bytes)
 		return refuse(error, -EINVAL, "tensors: size and dimensions do not agree");
 	if (t->offset_bytes > NPU_PROG_BYTES_MAX - size_bytes ||

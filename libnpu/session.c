@@ -170,8 +170,12 @@ static const struct npu_prog_tensor *find_tensor(const struct npu_session *s, bo
 
 static void *map_tensor(struct npu_session *s, const struct npu_prog_tensor *t)
 {
-	char *map = npu_buffer_map(s->reg[t->reg]);
+	/* Without elements it may have no memory; NULL would be an error. */
+	static uint64_t nothing;
+	char *map = t->size_bytes ? npu_buffer_map(s->reg[t->reg]) : NULL;
 
+	if (!t->size_bytes)
+		return &nothing;
 	return map ? map + t->offset_bytes : NULL;
 }
 
@@ -212,7 +216,8 @@ int npu_session_set_input(struct npu_session *s, unsigned int index, const void 
 	map = map_tensor(s, t);
 	if (!map)
 		return -errno;
-	memcpy(map, data, bytes);
+	if (bytes)
+		memcpy(map, data, bytes);
 	return 0;
 }
 
@@ -228,7 +233,8 @@ int npu_session_get_output(struct npu_session *s, unsigned int index, void *data
 	map = map_tensor(s, t);
 	if (!map)
 		return -errno;
-	memcpy(data, map, bytes);
+	if (bytes)
+		memcpy(data, map, bytes);
 	return 0;
 }
 
@@ -239,6 +245,8 @@ int npu_session_read_input(struct npu_session *s, unsigned int index, const char
 
 	if (!t)
 		return -errno;
+	if (!t->size_bytes)
+		return 0;
 	return npu_buffer_read_file(s->reg[t->reg], t->offset_bytes, path, file_offset,
 				    t->size_bytes);
 }

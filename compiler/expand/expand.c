@@ -203,6 +203,15 @@ int nc_x_done(const struct nc_expand *e)
 	return e->g->err;
 }
 
+/* Outputs without elements need no computing, and no expansion that divides by their size. */
+static bool has_elems(const struct npu_graph *g, const struct nc_node *n)
+{
+	for (uint32_t i = 0; i < n->outs; i++)
+		if (nc_out(g, n, i) && nc_out(g, n, i)->elems)
+			return true;
+	return false;
+}
+
 static int expand_once(struct npu_graph *g, bool *changed)
 {
 	struct nc_node **list = g->node;
@@ -213,8 +222,10 @@ static int expand_once(struct npu_graph *g, bool *changed)
 	g->node_room = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct nc_expand e = { .g = g, .n = list[i] };
-		int ret = list[i]->op->expand ? list[i]->op->expand(&e) : NC_EXPAND_KEEP;
+		int ret = NC_EXPAND_KEEP;
 
+		if (list[i]->op->expand && has_elems(g, list[i]))
+			ret = list[i]->op->expand(&e);
 		if (ret == NC_EXPAND_KEEP)
 			ret = nc_graph_append(g, list[i]);
 		else

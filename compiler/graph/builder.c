@@ -152,15 +152,15 @@ static int end(struct call *c)
 }
 
 static int check_shape(struct npu_graph *g, const char *call, unsigned int rank,
-		       const int64_t *dim, int64_t least)
+		       const int64_t *dim)
 {
 	if (g->err)
 		return g->err;
 	if (rank > NPU_GRAPH_RANK_MAX)
 		return fail(g, -EINVAL, call, "more than 8 dimensions");
 	for (unsigned int i = 0; i < rank; i++)
-		if (dim[i] < least)
-			return fail(g, -EINVAL, call, "a dimension is too small");
+		if (dim[i] < 0)
+			return fail(g, -EINVAL, call, "a dimension is negative");
 	return 0;
 }
 
@@ -168,7 +168,7 @@ int npu_graph_input(struct npu_graph *g, const char *name, enum npu_graph_dtype 
 		    unsigned int rank, const int64_t *dim)
 {
 	int64_t t;
-	int ret = check_shape(g, "input", rank, dim, 1);
+	int ret = check_shape(g, "input", rank, dim);
 
 	if (ret)
 		return ret;
@@ -189,7 +189,7 @@ int npu_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype 
 {
 	int64_t elems, t;
 	void *copy;
-	int ret = check_shape(g, "const", rank, dim, 0);
+	int ret = check_shape(g, "const", rank, dim);
 
 	if (ret)
 		return ret;

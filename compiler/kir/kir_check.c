@@ -34,26 +34,26 @@ static int op_error(const struct check *c, const char *rule, const char *operand
 
 static int check_tensor(const struct kir_tensor *t, uint32_t i, struct nc_diag *diag)
 {
+	bool outside = t->kind == KIR_INPUT || t->kind == KIR_OUTPUT;
 	uint64_t elems = 1;
 
 	if (t->kind > KIR_TEMP)
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u has an unknown kind", i);
-	if (t->dtype >= NPU_DTYPES || ((t->kind == KIR_CONST || t->kind == KIR_TEMP) &&
-				       t->dtype != kir_dtype(t->dtype)))
+	if (t->dtype >= NPU_DTYPES || (!outside && t->dtype != kir_dtype(t->dtype)))
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u '%s': element type is neither f32 nor i32",
 				i, t->name);
-	if (!t->elems || t->elems > NPU_PROG_BYTES_MAX / 8)
+	if ((!t->elems && !outside) || t->elems > NPU_PROG_BYTES_MAX / 8)
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u '%s' has %llu elements", i,
 				t->name, (unsigned long long)t->elems);
 	if (t->kind == KIR_CONST && !t->data)
 		return nc_error(diag, -EINVAL, "kernel IR: constant %u '%s' has no data", i, t->name);
-	if (t->kind == KIR_CONST || t->kind == KIR_TEMP)
+	if (!outside)
 		return 0;
 	if (t->rank > NPU_PROG_RANK_MAX)
 		return nc_error(diag, -EINVAL, "kernel IR: tensor %u '%s' has rank %u", i, t->name,
 				t->rank);
 	for (unsigned int d = 0; d < t->rank; d++)
-		if (t->dim[d] < 1 || __builtin_mul_overflow(elems, (uint64_t)t->dim[d], &elems))
+		if (t->dim[d] < 0 || __builtin_mul_overflow(elems, (uint64_t)t->dim[d], &elems))
 			return nc_error(diag, -EINVAL, "kernel IR: tensor %u '%s' has a bad dimension",
 					i, t->name);
 	if (elems != t->elems)

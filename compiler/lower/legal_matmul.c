@@ -5,6 +5,29 @@
 #include "legal.h"
 #include "graph/ops.h"
 
+/*
+ * The operands of a product over no terms at all, over one term of zeroes
+ * instead. @p->out is set.
+ */
+static int no_terms(struct nc_legal *l, struct nc_product *p)
+{
+	static const uint32_t zero;
+	int64_t dim[NPU_GRAPH_RANK_MAX];
+	unsigned int rank = p->out.rank;
+	struct nc_view one;
+	int ret = nc_legal_const(l, "", NPU_F32, 0, NULL, &zero, &one);
+
+	if (ret)
+		return ret;
+	memcpy(dim, p->out.dim, rank * sizeof(*dim));
+	dim[rank - 1] = 1;
+	nc_view_expand(&one, rank, dim, &p->a);
+	dim[rank - 1] = p->out.dim[rank - 1];
+	dim[rank - 2] = 1;
+	nc_view_expand(&one, rank, dim, &p->b);
+	return 0;
+}
+
 int nc_lower_gemm(struct nc_legal *l, const struct nc_node *n)
 {
 	static const unsigned int swap[] = { 1, 0 };
@@ -13,12 +36,16 @@ int nc_lower_gemm(struct nc_legal *l, const struct nc_node *n)
 		.alpha = nc_attr(n, "alpha")->f,
 		.beta = nc_attr(n, "beta")->f,
 	};
-	int ret = nc_legal_in(l, n, 0, &p.a);
+	int ret = nc_legal_out(l, n, 0, &p.out);
 
-	ret = ret ? ret : nc_legal_in(l, n, 1, &p.b);
 	if (!ret && p.has_c)
 		ret = nc_legal_in(l, n, 2, &p.c);
-	ret = ret ? ret : nc_legal_out(l, n, 0, &p.out);
+	if (!ret && !nc_in(l->g, n, 0)->elems) {
+		ret = no_terms(l, &p);
+		return ret ? ret : nc_legal_product(l, n, &p);
+	}
+	ret = ret ? ret : nc_legal_in(l, n, 0, &p.a);
+	ret = ret ? ret : nc_legal_in(l, n, 1, &p.b);
 	if (ret)
 		return ret;
 	if (nc_attr(n, "transA")->i)
@@ -53,10 +80,12 @@ static void expand_batch(struct nc_view *v, const struct nc_view *out)
 int nc_lower_matmul(struct nc_legal *l, const struct nc_node *n)
 {
 	struct nc_product p = { .alpha = 1 };
-	int ret = nc_legal_in(l, n, 0, &p.a);
+	int ret = nc_legal_out(l, n, 0, &p.out);
 
+	if (!ret && !nc_in(l->g, n, 0)->elems)
+		return nc_legal_fill(l, n, 0, &p.out);
+	ret = ret ? ret : nc_legal_in(l, n, 0, &p.a);
 	ret = ret ? ret : nc_legal_in(l, n, 1, &p.b);
-	ret = ret ? ret : nc_legal_out(l, n, 0, &p.out);
 	if (ret)
 		return ret;
 	if (p.b.rank == 1) {

@@ -167,6 +167,25 @@ static float empty_value(int arg)
 	}
 }
 
+/* The value of a reduction over nothing, as the device computes @dtype. */
+static uint32_t empty_bits(int arg, enum npu_graph_dtype dtype)
+{
+	float value = empty_value(arg);
+	bool wide = dtype == NPU_GRAPH_I32 || dtype == NPU_GRAPH_I64;
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	if (nc_dtype_class(dtype) == NC_CLASS_FLOAT)
+		return bits;
+	if (arg == NPU_REDUCE_MAX)
+		return wide ? INT32_MIN : dtype == NPU_GRAPH_I8 ? (uint32_t)INT8_MIN :
+		       dtype == NPU_GRAPH_I16 ? (uint32_t)INT16_MIN : 0;
+	if (arg == NPU_REDUCE_MIN)
+		return wide ? INT32_MAX : dtype == NPU_GRAPH_I8 ? INT8_MAX :
+		       dtype == NPU_GRAPH_I16 ? INT16_MAX : dtype == NPU_GRAPH_U8 ? UINT8_MAX : 1;
+	return arg == NPU_REDUCE_PROD;
+}
+
 int nc_lower_reduce(struct nc_legal *l, const struct nc_node *n)
 {
 	const struct nc_tensor *x = nc_in(l->g, n, 0);
@@ -178,13 +197,8 @@ int nc_lower_reduce(struct nc_legal *l, const struct nc_node *n)
 	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
 	if (ret)
 		return ret;
-	if (!x->elems) {
-		float value = empty_value(n->op->arg);
-		uint32_t bits;
-
-		memcpy(&bits, &value, sizeof(bits));
-		return nc_legal_fill(l, n, bits, &out);
-	}
+	if (!x->elems)
+		return nc_legal_fill(l, n, empty_bits(n->op->arg, x->dtype), &out);
 	ret = nc_legal_in_any(l, n, 0, &in);
 	if (ret)
 		return ret;

@@ -242,7 +242,7 @@ static int mark_needed(struct nc_legal *l)
 
 		for (uint32_t k = 0; k < n->outs; k++)
 			needed |= nc_out(g, n, k) && !nc_out(g, n, k)->data &&
-				  l->val[n->out[k]].needed;
+				  nc_out(g, n, k)->elems && l->val[n->out[k]].needed;
 		for (uint32_t k = 0; needed && k < n->ins; k++)
 			if (nc_in(g, n, k))
 				l->val[n->in[k]].needed = true;
@@ -340,9 +340,6 @@ static int declare_inputs(struct nc_legal *l)
 		uint32_t index;
 		int ret;
 
-		/* Nobody can read it: the program does not ask for it. */
-		if (!t->elems)
-			continue;
 		ret = add_tensor(l, t->name, KIR_INPUT, memory_dtype(t->dtype), t->rank, t->dim,
 				 NULL, &index);
 		if (ret)
@@ -362,20 +359,15 @@ static int declare_outputs(struct nc_legal *l, uint32_t *first)
 	for (uint32_t i = 0; i < g->outputs; i++) {
 		const struct nc_tensor *t = g->tensor[g->output[i].tensor];
 		struct nc_value *val = &l->val[g->output[i].tensor];
-		char text[NC_SHAPE_TEXT];
 		uint32_t index;
 		int ret;
 
-		if (!t->elems)
-			return nc_error(l->diag, -ENOTSUP,
-					"output \"%s\" is %s; outputs may not be empty",
-					g->output[i].name, nc_shape_text(t, text));
 		ret = add_tensor(l, g->output[i].name, KIR_OUTPUT, memory_dtype(t->dtype), t->rank,
 				 t->dim, NULL, &index);
 		if (ret)
 			return ret;
 		/* What rounds on the way out is not read back. */
-		if (val->has_home || (nc_legal_dtype(t) == NPU_F32 && t->dtype != NPU_GRAPH_F32))
+		if (val->has_home || !t->elems || (nc_legal_dtype(t) == NPU_F32 && t->dtype != NPU_GRAPH_F32))
 			continue;
 		nc_view_dense(&val->home, index, t->rank, t->dim);
 		val->has_home = true;
@@ -517,6 +509,8 @@ static int finish_outputs(struct nc_legal *l, uint32_t first)
 		int64_t node;
 		int ret;
 
+		if (!t->elems)
+			continue;
 		nc_view_dense(&out, first + i, t->rank, t->dim);
 		if (!t->data && !t->input && val->has_home && nc_view_equal(&out, &val->home))
 			continue;

@@ -242,10 +242,10 @@ static int check_bind(struct nc_onnx_import *im)
 			return refuse(im, -EINVAL,
 				      "\"%s\" is not a list of dimensions like N=1,seq=28", im->bind);
 		value = strtoll(at + length + 1, &end, 10);
-		if (end == at + length + 1 || (*end && *end != ',') || value < 1 ||
+		if (end == at + length + 1 || (*end && *end != ',') || value < 0 ||
 		    value > INT32_MAX)
 			return refuse(im, -EINVAL,
-				      "dimension \"%.*s\" must be a number from 1 to %d",
+				      "dimension \"%.*s\" must be a number from 0 to %d",
 				      (int)length, at, INT32_MAX);
 		at = *end ? end + 1 : end;
 	}
@@ -274,7 +274,7 @@ static int import_dim(struct nc_onnx_import *im, const char *name, size_t i,
 	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
 		param = d->dim_param;
 	*dim = bound(im, param);
-	if (*dim > 0)
+	if (*dim >= 0)
 		return 0;
 	if (!*param)
 		return refuse(im, -EINVAL,

@@ -195,7 +195,7 @@ ok 'output over the model' full p.npu says_run 1 'p.npu: is the model' p.npu --o
 ok 'output over an input' full x.bin says_run 1 'x.bin: is an input' p.npu --input x.bin --output y=x.bin
 ok 'two outputs in one file' says_run 1 'z.npy: is to hold two outputs' p.npu --output z.npy --output z.npy
 
-ok 'dis' says 0 'program "affine", format 0.1' dis p.npu
+ok 'dis' says 0 'program "affine", format 0.' dis p.npu
 ok 'dis names nodes' eval 'grep -q "node \"plus\" (Add)" out && grep -q "^MAP" out && grep -q "^END" out'
 ok 'dis assembles to the same' eval '"$npu" dis p.npu | "$prog_tool" asm p.npu'
 ok 'dis of something else' says 1 'not a program file' dis x.bin

@@ -121,7 +121,7 @@ static void test_refused(void **state)
 
 	(void)state;
 	REFUSED(npu_graph_input(g, "", NPU_GRAPH_F32, 0, NULL), "needs a name");
-	REFUSED(npu_graph_input(g, "y", NPU_GRAPH_F32, 1, INTS(0)), "dimension");
+	REFUSED(npu_graph_input(g, "y", NPU_GRAPH_F32, 1, INTS(-1)), "dimension");
 	REFUSED(npu_graph_input(g, "y", NPU_GRAPH_F32, 9, INTS(1, 1, 1, 1, 1, 1, 1, 1, 1)), "8 dim");
 	REFUSED(npu_graph_input(g, "y", NPU_GRAPH_F32, 2, INTS(1 << 30, 1 << 30)), "larger than");
 	REFUSED(npu_graph_input(g, "y", NPU_GRAPH_F32, 2, INTS(INT64_MAX, INT64_MAX)), "larger");

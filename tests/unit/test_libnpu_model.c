@@ -124,6 +124,51 @@ static void test_small_device(void **state)
 	npu_device_close(dev);
 }
 
+/* Tensors without elements are set and got like others, and run beside them, or alone. */
+static void test_empty(void **state)
+{
+	const int64_t none[] = { 3, 0 }, some[] = { 2 };
+	const float x[] = { 1, -2 };
+	float y[2];
+
+	(void)state;
+	for (int alone = 0; alone < 2; alone++) {
+		struct npu_device *dev = rig_open();
+		struct npu_graph *g = npu_graph_create("empty");
+		struct npu_model *model;
+		struct npu_tensor_info info;
+		struct npu_session *s;
+		int t = npu_graph_input(g, "nothing", NPU_GRAPH_F32, 2, none);
+
+		npu_graph_output(g, "no", npu_graph_unary(g, NPU_UNARY_NEG, t, 0, 0));
+		if (!alone) {
+			t = npu_graph_input(g, "x", NPU_GRAPH_F32, 1, some);
+			npu_graph_output(g, "y", npu_graph_unary(g, NPU_UNARY_NEG, t, 0, 0));
+		}
+		model = npu_model_from_graph(dev, g);
+		assert_some(model);
+		assert_ok(npu_model_output_info(model, 0, &info));
+		assert_int_equal(info.rank, 2);
+		assert_int_equal(info.bytes, 0);
+		s = npu_session_create(model);
+		assert_some(s);
+		assert_some(npu_session_map_input(s, 0));
+		assert_ok(npu_session_set_input(s, 0, NULL, 0));
+		if (!alone)
+			assert_ok(npu_session_set_input(s, 1, x, sizeof(x)));
+		assert_ok(npu_session_run(s));
+		assert_ok(npu_session_get_output(s, 0, NULL, 0));
+		if (!alone) {
+			assert_ok(npu_session_get_output(s, 1, y, sizeof(y)));
+			assert_true(y[0] == -1 && y[1] == 2);
+		}
+		npu_session_destroy(s);
+		npu_model_close(model);
+		npu_graph_destroy(g);
+		npu_device_close(dev);
+	}
+}
+
 static void test_bad_graph(void **state)
 {
 	struct npu_device *dev = rig_open();
@@ -149,6 +194,7 @@ int main(void)
 		cmocka_unit_test(test_onnx),
 		cmocka_unit_test(test_small_device),
 		cmocka_unit_test(test_bad_graph),
+		cmocka_unit_test(test_empty),
 	};
 
 	return rig_run_tests(tests, NULL, NULL);

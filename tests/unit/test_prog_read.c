@@ -98,7 +98,7 @@ static const char *const expected_text[BREAKAGES] = {
 	[TENSOR_NAME] = "tensors: a name", [TENSOR_KIND] = "neither input",
 	[TENSOR_DTYPE] = "element type", [TENSOR_REG_LOW] = "register",
 	[TENSOR_REG_HIGH] = "register", [TENSOR_RANK] = "many dimensions",
-	[TENSOR_DIM_0] = "dimension is out", [TENSOR_DIM_NEGATIVE] = "dimension is out",
+	[TENSOR_DIM_0] = "do not agree", [TENSOR_DIM_NEGATIVE] = "dimension is out",
 	[TENSOR_DIM_HUGE] = "too large", [TENSOR_DIM_UNUSED] = "dimension is out",
 	[TENSOR_SIZE] = "do not agree", [TENSOR_OFFSET] = "an offset",
 	[TENSOR_OFFSET_ALIGN] = "an offset", [NODE_NAME] = "nodes: a name",
@@ -143,7 +143,7 @@ static void break_tensor(struct npu_prog_tensor *t, enum breakage what)
 	case TENSOR_REG_LOW: t->reg = NPU_PROG_REG_SCRATCH; break;
 	case TENSOR_REG_HIGH: t->reg = NPU_PROG_REG_FIRST_TEMP; break;
 	case TENSOR_RANK: t->rank = 9; break;
-	case TENSOR_DIM_0: t->dim[0] = 0; t->size_bytes = 0; break;
+	case TENSOR_DIM_0: t->dim[0] = 0; break;
 	case TENSOR_DIM_NEGATIVE: t->dim[0] = -N; break;
 	case TENSOR_DIM_HUGE: t->rank = 3; t->dim[0] = t->dim[1] = 1ll << 31;
 			      t->dim[2] = 1; t->size_bytes = 0; break;
@@ -202,6 +202,32 @@ static void test_each_rule(void **state)
 		assert_null(view.cmds);
 		free(image);
 	}
+}
+
+/* A tensor without elements takes no memory. */
+static void test_no_elements(void **state)
+{
+	struct npu_prog_view view;
+	const char *error;
+	size_t bytes;
+	void *image = pb_affine_program(N, 2, 1, 1, &bytes);
+	struct npu_prog_tensor *t = tensors_of(image);
+
+	(void)state;
+	t->rank = 3;
+	t->dim[0] = 1 << 20;
+	t->dim[1] = 0;
+	t->dim[2] = 1 << 10;
+	t->size_bytes = 0;
+	header_of(image)->crc32 = npu_prog_crc32(image, bytes);
+	assert_int_equal(npu_prog_read(image, bytes, &view, &error), 0);
+	assert_int_equal(view.io_bytes[NPU_PROG_REG_FIRST_IO], 0);
+	/* What there would be without the 0 is bounded too. */
+	t->dim[2] = 1 << 20;
+	header_of(image)->crc32 = npu_prog_crc32(image, bytes);
+	assert_int_equal(npu_prog_read(image, bytes, &view, &error), -EINVAL);
+	assert_non_null(strstr(error, "too large"));
+	free(image);
 }
 
 /* Any single byte changed, and any cut, is noticed. */
@@ -283,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_rule),
+		cmocka_unit_test(test_no_elements),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_random_damage),
 	};
