@@ -56,9 +56,12 @@ enum npu_graph_unary {
 	NPU_UNARY_SIN, NPU_UNARY_COS,
 };
 
+/* Those that compare give NPU_GRAPH_BOOL. */
 enum npu_graph_binary {
 	NPU_BINARY_ADD, NPU_BINARY_SUB, NPU_BINARY_MUL, NPU_BINARY_DIV,
 	NPU_BINARY_MIN, NPU_BINARY_MAX, NPU_BINARY_POW,
+	NPU_BINARY_EQUAL, NPU_BINARY_LESS, NPU_BINARY_LESS_OR_EQUAL,
+	NPU_BINARY_GREATER, NPU_BINARY_GREATER_OR_EQUAL,
 };
 
 enum npu_graph_reduce {
@@ -133,16 +136,45 @@ int npu_graph_lstm(struct npu_graph *g, int x, int kernel, int recurrent, int bi
 		   const struct npu_lstm_attr *attr);
 /* softmax(q k^T * scale) v over the last two axes; scale 0 means 1 / sqrt(features). */
 int npu_graph_attention(struct npu_graph *g, int q, int k, int v, float scale);
+/* The same with @mask added before softmax, broadcast to [..., queries, keys]. */
+int npu_graph_masked_attention(struct npu_graph *g, int q, int k, int v, int mask, float scale);
+/* [batch, steps, features] as [batch, heads, steps, features / heads], and back. */
+int npu_graph_split_heads(struct npu_graph *g, int x, unsigned int heads);
+int npu_graph_merge_heads(struct npu_graph *g, int x);
+/*
+ * q [batch, queries, features], k and v [batch, keys, features]: attention in @heads
+ * parts of the features. @mask as above, of rank 4 or less, or NPU_TENSOR_NONE.
+ */
+int npu_graph_multi_head_attention(struct npu_graph *g, int q, int k, int v, unsigned int heads,
+				   int mask);
+/*
+ * (x - mean) / sqrt(variance + epsilon) over the axes from @axis on, times @scale plus
+ * @bias, which have the dimensions of these axes; @bias may be NPU_TENSOR_NONE.
+ */
+int npu_graph_layer_norm(struct npu_graph *g, int x, int axis, int scale, int bias, float epsilon);
+/*
+ * Elements of @x along @axis by @index, integers of any shape, which stands in the result
+ * where the axis was. Rows of a table: @axis 0.
+ */
+int npu_graph_gather(struct npu_graph *g, int x, int index, int axis);
 int npu_graph_softmax(struct npu_graph *g, int x, int axis);
 int npu_graph_unary(struct npu_graph *g, enum npu_graph_unary op, int x, float alpha, float beta);
 int npu_graph_binary(struct npu_graph *g, enum npu_graph_binary op, int a, int b);
 int npu_graph_reduce(struct npu_graph *g, enum npu_graph_reduce op, int x,
 		     unsigned int axes, const int *axis, bool keep_dims);
+/* Where the largest element along @axis is, the first of several; NPU_GRAPH_I64. */
+int npu_graph_arg_max(struct npu_graph *g, int x, int axis, bool keep_dims);
+/* @a where @condition (NPU_GRAPH_BOOL) holds, else @b; all three broadcast. */
+int npu_graph_where(struct npu_graph *g, int condition, int a, int b);
+int npu_graph_cast(struct npu_graph *g, int x, enum npu_graph_dtype dtype);
 /* One dimension may be -1. */
 int npu_graph_reshape(struct npu_graph *g, int x, unsigned int rank, const int64_t *dim);
 int npu_graph_flatten(struct npu_graph *g, int x);
 int npu_graph_transpose(struct npu_graph *g, int x, const unsigned int *perm);
 int npu_graph_concat(struct npu_graph *g, unsigned int count, const int *x, int axis);
+/* The opposite: @parts tensors of the given sizes along @axis, in @part. 0 or -errno. */
+int npu_graph_split(struct npu_graph *g, int x, int axis, unsigned int parts,
+		    const int64_t *size, int *part);
 /* Per axis of x: start, end, step as in ONNX Slice. */
 int npu_graph_slice(struct npu_graph *g, int x, const int64_t *start, const int64_t *end,
 		    const int64_t *step);

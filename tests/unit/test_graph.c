@@ -78,6 +78,39 @@ static void test_shapes(void **state)
 	npu_graph_destroy(NULL);
 }
 
+static void test_transformer_shapes(void **state)
+{
+	struct npu_graph *g = npu_graph_create(NULL);
+	int x = input(g, SHAPE(2, 5, 12));
+	int rows = npu_graph_input(g, "rows", NPU_GRAPH_I64, 2, INTS(3, 4));
+	int part[2], y, heads;
+
+	(void)state;
+	expect_shape(g, npu_graph_gather(g, zeros(g, SHAPE(100, 7)), rows, 0), SHAPE(3, 4, 7));
+	expect_shape(g, npu_graph_gather(g, x, rows, 1), SHAPE(2, 3, 4, 12));
+	expect_shape(g, npu_graph_layer_norm(g, x, -1, zeros(g, SHAPE(12)), NPU_TENSOR_NONE, 1e-5f),
+		     SHAPE(2, 5, 12));
+	expect_shape(g, npu_graph_layer_norm(g, x, 1, zeros(g, SHAPE(5, 12)),
+					     zeros(g, SHAPE(5, 12)), 1e-5f), SHAPE(2, 5, 12));
+	heads = npu_graph_split_heads(g, x, 3);
+	expect_shape(g, heads, SHAPE(2, 3, 5, 4));
+	expect_shape(g, npu_graph_merge_heads(g, heads), SHAPE(2, 5, 12));
+	expect_shape(g, npu_graph_masked_attention(g, heads, heads, heads, zeros(g, SHAPE(5, 5)), 0),
+		     SHAPE(2, 3, 5, 4));
+	expect_shape(g, npu_graph_multi_head_attention(g, x, x, x, 4, NPU_TENSOR_NONE),
+		     SHAPE(2, 5, 12));
+	assert_int_equal(npu_graph_split(g, x, -1, 2, INTS(5, 7), part), 0);
+	expect_shape(g, part[0], SHAPE(2, 5, 5));
+	expect_shape(g, part[1], SHAPE(2, 5, 7));
+	expect_shape(g, npu_graph_arg_max(g, x, -1, false), SHAPE(2, 5));
+	y = npu_graph_arg_max(g, x, -1, true);
+	y = npu_graph_binary(g, NPU_BINARY_GREATER_OR_EQUAL, y, y);
+	expect_shape(g, npu_graph_where(g, y, part[0], zeros(g, SHAPE(1))), SHAPE(2, 5, 5));
+	expect_shape(g, npu_graph_cast(g, y, NPU_GRAPH_F32), SHAPE(2, 5, 1));
+	assert_string_equal(npu_graph_error(g), "");
+	npu_graph_destroy(g);
+}
+
 /* The first error is kept; a chain of calls only has to be checked at its end. */
 static void test_errors_stay(void **state)
 {
@@ -143,6 +176,18 @@ static void test_refused(void **state)
 	REFUSED(npu_graph_max_pool2d(g, npu_graph_reshape(g, x, 4, INTS(1, 6, 8, 1)), &window),
 		"MaxPool", "window of 9", "6 elements");
 	REFUSED(npu_graph_attention(g, x, m, x, 0), "same number of dimensions");
+	REFUSED(npu_graph_gather(g, x, m, 0), "Gather", "must be integers");
+	REFUSED(npu_graph_gather(g, x, NPU_TENSOR_NONE, 0), "gather", "missing");
+	REFUSED(npu_graph_layer_norm(g, x, -1, m, NPU_TENSOR_NONE, 0), "LayerNormalization");
+	REFUSED(npu_graph_split(g, x, 1, 2, INTS(3, 4), (int[2]){ 0 }), "Split", "cannot be split", "f32[2,6,4]");
+	REFUSED(npu_graph_split(g, x, 1, 0, NULL, NULL), "1 to 4096");
+	REFUSED(npu_graph_split_heads(g, m, 2), "3 dimensions");
+	REFUSED(npu_graph_split_heads(g, x, 3), "multiple of the number of heads");
+	REFUSED(npu_graph_split_heads(g, x, 0), "multiple of the number of heads");
+	REFUSED(npu_graph_merge_heads(g, x), "4 dimensions");
+	REFUSED(npu_graph_multi_head_attention(g, x, x, x, 5, NPU_TENSOR_NONE), "multiple");
+	REFUSED(npu_graph_cast(g, x, 99), "no such element type");
+	REFUSED(npu_graph_arg_max(g, x, 3, true), "axis 3");
 	REFUSED(npu_graph_lstm(g, x, m, m, NPU_TENSOR_NONE, &(struct npu_lstm_attr){ 0 }), "do not fit");
 	REFUSED(npu_graph_output(g, "", x), "needs a name");
 }
@@ -345,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_transformer_shapes),
 		cmocka_unit_test(test_errors_stay),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_runtime_weights),
