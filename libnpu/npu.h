@@ -280,6 +280,13 @@ void *npu_session_map_input(struct npu_session *s, unsigned int index);
 /* Read the input from a file, by io_uring straight into device memory. */
 int npu_session_read_input(struct npu_session *s, unsigned int index, const char *path,
 			   uint64_t file_offset);
+/*
+ * From now on, what output @output holds after a run is input @input of the next one,
+ * unless the input is set in between. Nothing is copied: the two exchange their memory
+ * when the next run starts, so pointers from npu_session_map_*() hold only until then.
+ * Both must have the same element type and size, and neither be fed already.
+ */
+int npu_session_feed(struct npu_session *s, unsigned int output, unsigned int input);
 /* One submit for the whole batch; sleeps until it is done. */
 int npu_session_run(struct npu_session *s);
 /* The two halves of npu_session_run(). One run may be in flight. */

@@ -23,7 +23,10 @@
  * @space: its address space
  * @queue: its queue
  * @code: commands, then the binding table
+ * @bind: the binding table, in @code
  * @reg: memory bound to each register; NULL: none
+ * @feed: per register of an input: the output's register it is fed from, or 0
+ * @fresh: that register holds the result of a run that the input does not have yet
  * @job: what is submitted
  * @running: the run in flight, or NULL
  */
@@ -32,7 +35,10 @@ struct npu_session {
 	struct npu_space *space;
 	struct npu_queue *queue;
 	struct npu_buffer *code;
+	uint64_t *bind;
 	struct npu_buffer *reg[NPU_PROG_REG_FIRST_TEMP];
+	uint8_t feed[NPU_PROG_REG_FIRST_TEMP];
+	bool fresh[NPU_PROG_REG_FIRST_TEMP];
 	struct npu_job job;
 	struct npu_fence *running;
 };
@@ -86,7 +92,9 @@ static int load_code(struct npu_session *s, const uint64_t *table)
 	if (!map)
 		return -errno;
 	memcpy(map, view->cmds, view->cmd_bytes);
-	memcpy(map + view->cmd_bytes, table, s->job.bind_count * sizeof(*table));
+	/* Commands are whole descriptors, so the table is aligned. */
+	s->bind = (uint64_t *)(void *)(map + view->cmd_bytes);
+	memcpy(s->bind, table, s->job.bind_count * sizeof(*table));
 	ret = npu_space_map(s->space, s->code, NPU_MAP_READONLY, &va);
 	if (ret)
 		return ret;
@@ -193,7 +201,10 @@ void *npu_session_map_input(struct npu_session *s, unsigned int index)
 {
 	const struct npu_prog_tensor *t = find_tensor(s, false, index);
 
-	return t ? map_tensor(s, t) : NULL;
+	if (!t)
+		return NULL;
+	s->fresh[t->reg] = false;
+	return map_tensor(s, t);
 }
 
 const void *npu_session_map_output(struct npu_session *s, unsigned int index)
@@ -218,6 +229,7 @@ int npu_session_set_input(struct npu_session *s, unsigned int index, const void 
 		return -errno;
 	if (bytes)
 		memcpy(map, data, bytes);
+	s->fresh[t->reg] = false;
 	return 0;
 }
 
@@ -245,10 +257,97 @@ int npu_session_read_input(struct npu_session *s, unsigned int index, const char
 
 	if (!t)
 		return -errno;
+	s->fresh[t->reg] = false;
 	if (!t->size_bytes)
 		return 0;
 	return npu_buffer_read_file(s->reg[t->reg], t->offset_bytes, path, file_offset,
 				    t->size_bytes);
+}
+
+/* ---- Outputs as inputs ---- */
+
+/* Memory that is exchanged must be one tensor's alone. */
+static bool is_alone(const struct npu_session *s, const struct npu_prog_tensor *t)
+{
+	const struct npu_prog_view *view = &s->model->prog->view;
+
+	for (unsigned int i = 0; i < view->tensor_count; i++)
+		if (view->tensors[i].reg == t->reg && &view->tensors[i] != t)
+			return false;
+	return t->reg >= NPU_PROG_REG_FIRST_IO && !t->offset_bytes;
+}
+
+static int check_feed(const struct npu_session *s, const struct npu_prog_tensor *out,
+		      const struct npu_prog_tensor *in)
+{
+	const char *strings = s->model->prog->view.strings;
+	const char *what = NULL;
+
+	if (out->dtype != in->dtype || out->size_bytes != in->size_bytes)
+		what = "they differ in element type or size";
+	else if (!is_alone(s, out) || !is_alone(s, in))
+		what = "the model has so many inputs and outputs that they share registers; "
+			"put some together";
+	else if (s->feed[in->reg])
+		what = "the input is fed already";
+	for (unsigned int i = 0; !what && i < NPU_PROG_REG_FIRST_TEMP; i++)
+		if (s->feed[i] == out->reg)
+			what = "the output feeds another input already";
+	if (what)
+		return npu_fail(-EINVAL, "%s: output \"%s\" cannot feed input \"%s\": %s",
+				npu_model_name(s->model), strings + out->name, strings + in->name,
+				what);
+	return 0;
+}
+
+/* Inputs are read-only, but this one will be an output in turn: map it again. */
+static int let_write(struct npu_session *s, unsigned int reg)
+{
+	uint64_t old = s->bind[reg];
+	int ret = npu_space_map(s->space, s->reg[reg], 0, &s->bind[reg]);
+
+	return ret ? ret : npu_space_unmap(s->space, old, npu_buffer_bytes(s->reg[reg]));
+}
+
+int npu_session_feed(struct npu_session *s, unsigned int output, unsigned int input)
+{
+	const struct npu_prog_tensor *out = find_tensor(s, true, output);
+	const struct npu_prog_tensor *in = out ? find_tensor(s, false, input) : NULL;
+	int ret;
+
+	if (!in)
+		return -errno;
+	if (s->running)
+		return npu_fail(-EBUSY, "%s: a run is in flight; wait for it first",
+				npu_model_name(s->model));
+	ret = check_feed(s, out, in);
+	if (ret || !in->size_bytes)
+		return ret;
+	ret = let_write(s, in->reg);
+	if (ret)
+		return ret;
+	s->feed[in->reg] = (uint8_t)out->reg;
+	s->fresh[in->reg] = false;
+	return 0;
+}
+
+/* Inputs take the results of the last run, and their memory takes the next ones. */
+static void exchange(struct npu_session *s)
+{
+	for (unsigned int in = NPU_PROG_REG_FIRST_IO; in < NPU_PROG_REG_FIRST_TEMP; in++) {
+		unsigned int out = s->feed[in];
+		struct npu_buffer *buf = s->reg[in];
+		uint64_t va;
+
+		if (!s->fresh[in])
+			continue;
+		va = s->bind[in];
+		s->reg[in] = s->reg[out];
+		s->bind[in] = s->bind[out];
+		s->reg[out] = buf;
+		s->bind[out] = va;
+		s->fresh[in] = false;
+	}
 }
 
 /* ---- Running ---- */
@@ -258,6 +357,7 @@ int npu_session_start(struct npu_session *s)
 	if (s->running)
 		return npu_fail(-EBUSY, "%s: a run is in flight; wait for it first",
 				npu_model_name(s->model));
+	exchange(s);
 	return npu_queue_submit(s->queue, &s->job, NULL, 0, &s->running);
 }
 
@@ -286,6 +386,8 @@ int npu_session_wait(struct npu_session *s, int timeout_ms)
 		return ret;
 	npu_fence_destroy(s->running);
 	s->running = NULL;
+	for (unsigned int i = 0; !ret && i < NPU_PROG_REG_FIRST_TEMP; i++)
+		s->fresh[i] = s->feed[i];
 	return ret ? explain(s, ret) : 0;
 }
 

@@ -175,6 +175,86 @@ static void test_set_and_get(void **state)
 	free(y);
 }
 
+/* What comes out goes in again, without a copy, unless something else is put in. */
+static void test_feed(void **state)
+{
+	struct npu_device *dev = *state;
+	const uint32_t n = 5000;
+	struct npu_model *model;
+	struct npu_session *s;
+	float *x, want = 1;
+	const float *y;
+	size_t bytes;
+	void *image = pb_affine_program(n, 2, 1, 0, &bytes);
+
+	model = open_image(dev, image, bytes);
+	assert_some(model);
+	s = npu_session_create(model);
+	assert_some(s);
+	assert_err(npu_session_feed(s, 1, 0), -EINVAL, "no output 1");
+	assert_err(npu_session_feed(s, 0, 1), -EINVAL, "no input 1");
+	assert_ok(npu_session_feed(s, 0, 0));
+	assert_err(npu_session_feed(s, 0, 0), -EINVAL, "fed already");
+	x = npu_session_map_input(s, 0);
+	assert_some(x);
+	for (uint32_t i = 0; i < n; i++)
+		x[i] = want;
+	for (int run = 0; run < 6; run++) {
+		if (run == 4) {
+			/* Other values than those of the last run. */
+			want = -3;
+			x = npu_session_map_input(s, 0);
+			assert_some(x);
+			for (uint32_t i = 0; i < n; i++)
+				x[i] = want;
+		}
+		assert_ok(npu_session_run(s));
+		want = want * 2 + 1;
+		y = npu_session_map_output(s, 0);
+		assert_some(y);
+		for (uint32_t i = 0; i < n; i++)
+			assert_true(y[i] == want);
+	}
+	assert_ok(npu_session_start(s));
+	assert_err(npu_session_feed(s, 0, 0), -EBUSY, "in flight");
+	npu_session_destroy(s);
+	npu_model_close(model);
+}
+
+/* Memory can only be exchanged for the same kind, and as a whole. */
+static void test_feed_refused(void **state)
+{
+	static const int64_t dim[] = { 6 }, small[] = { 5 };
+	struct npu_device *dev = *state;
+	struct prog_build *pb = pb_create("odd");
+	const unsigned int reg = NPU_PROG_REG_FIRST_IO;
+	struct npu_model *model;
+	struct npu_session *s;
+	size_t bytes;
+	void *image;
+
+	pb_tensor(pb, NPU_PROG_INPUT, "a", NPU_F32, reg, 0, 1, dim);
+	pb_tensor(pb, NPU_PROG_INPUT, "b", NPU_F32, reg, 64, 1, dim);
+	pb_tensor(pb, NPU_PROG_INPUT, "c", NPU_F32, reg + 1, 0, 1, dim);
+	pb_tensor(pb, NPU_PROG_OUTPUT, "y", NPU_F32, reg + 2, 0, 1, dim);
+	pb_tensor(pb, NPU_PROG_OUTPUT, "z", NPU_I32, reg + 3, 0, 1, dim);
+	pb_tensor(pb, NPU_PROG_OUTPUT, "short", NPU_F32, reg + 4, 0, 1, small);
+	pb_load(pb, reg + 1, 0, 0, 6, 0);
+	pb_store(pb, reg + 2, 0, 0, 6, 0);
+	image = pb_finish(pb, &bytes);
+	model = open_image(dev, image, bytes);
+	assert_some(model);
+	s = npu_session_create(model);
+	assert_some(s);
+	assert_err(npu_session_feed(s, 0, 0), -EINVAL, "\"y\" cannot feed input \"a\"");
+	assert_err(npu_session_feed(s, 0, 0), -EINVAL, "share registers");
+	assert_err(npu_session_feed(s, 1, 2), -EINVAL, "element type");
+	assert_err(npu_session_feed(s, 2, 2), -EINVAL, "size");
+	assert_ok(npu_session_feed(s, 0, 2));
+	npu_session_destroy(s);
+	npu_model_close(model);
+}
+
 /* Several tensors of several types in one register, and scratch memory. */
 static void test_packed(void **state)
 {
@@ -446,6 +526,8 @@ int main(void)
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_from_program),
 		cmocka_unit_test(test_set_and_get),
+		cmocka_unit_test(test_feed),
+		cmocka_unit_test(test_feed_refused),
 		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_device_mismatch),
 		cmocka_unit_test(test_bad_files),
