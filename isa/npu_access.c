@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include "npu_check.h"
 
-#define DIMS_MAX 5
+#define DIMS_MAX 8
 
 struct builder {
 	const struct npu_limits *limits;
@@ -182,19 +182,24 @@ static void fill_accesses(struct builder *b, const struct npu_desc_fill *d)
 	add_ref(b, "spm", &d->spm, WRITE, 5, dim, d->spm_stride);
 }
 
+/* Memory: every row that the limits allow. */
 static void gather_accesses(struct builder *b, const struct npu_desc_gather *d)
 {
-	const uint64_t dim[2] = { d->rows, d->row_elems };
-	const int32_t stride[2] = { d->spm_row_stride, 1 };
+	const uint64_t dim[4] = { d->dim[0], d->dim[1], d->dim[2], d->row_elems };
+	const int32_t stride[4] = { d->spm_stride[0], d->spm_stride[1], d->spm_stride[2], 1 };
+	const uint64_t index[4] = { d->dim[0], d->dim[1], d->dim[2], npu_gather_coords(d) };
 	bool gather = d->hdr.opcode == NPU_OP_GATHER;
 	enum mode table = gather ? READ : d->hdr.flags & NPU_F_ADD ? UPDATE : WRITE;
 	struct lattice l = { .dims = 0 };
 
-	add_dim(&l, d->limit, d->mem.stride_bytes[0]);
+	for (unsigned int i = 0; i < 3; i++)
+		add_dim(&l, d->dim[i], d->mem.stride_bytes[i]);
+	for (unsigned int i = 0; i < NPU_GATHER_COORDS; i++)
+		add_dim(&l, d->limit[i], d->step_bytes[i]);
 	add_dim(&l, d->row_elems, npu_dtype_bytes(d->mem.dtype));
 	add_mem(b, &d->mem, table, &l);
-	add_ref(b, "spm", &d->spm, gather ? WRITE : READ, 2, dim, stride);
-	add_vector(b, "index", &d->index, READ, d->rows);
+	add_ref(b, "spm", &d->spm, gather ? WRITE : READ, 4, dim, stride);
+	add_ref(b, "index", &d->index, READ, 4, index, d->index_stride);
 }
 
 /* Packed weights, the padding columns of the last panel included. */

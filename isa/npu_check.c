@@ -159,7 +159,7 @@ static enum npu_fault_code check_mem(struct check *ck, const struct npu_mem *mem
 {
 	int32_t elem_bytes = (int32_t)npu_dtype_bytes(mem->dtype);
 
-	/* Types that differ from SPM's need CAST, which check_dma() sees to. */
+	/* Types that differ from SPM's need CAST, which check_cast() sees to. */
 	if (mem->dtype >= NPU_DTYPES)
 		return refuse(ck, NPU_FAULT_OPERAND, "mem", "unknown element type");
 	if (mem->reg >= NPU_REGS)
@@ -275,6 +275,15 @@ static enum npu_fault_code check_setr(struct check *ck, const struct npu_desc_se
 	return NPU_FAULT_NONE;
 }
 
+static enum npu_fault_code check_cast(struct check *ck, const struct npu_mem *mem,
+				      const struct npu_ref *spm)
+{
+	if (mem->dtype != spm->dtype && lacks(ck, NPU_CAP_CAST))
+		return refuse(ck, NPU_FAULT_UNSUPPORTED, "mem",
+			      "the device lacks CAST: both sides must have one type");
+	return NPU_FAULT_NONE;
+}
+
 static enum npu_fault_code check_dma(struct check *ck, const struct npu_desc_dma *d)
 {
 	enum npu_fault_code code = check_dims(ck, "dim", d->dim, 5);
@@ -283,9 +292,8 @@ static enum npu_fault_code check_dma(struct check *ck, const struct npu_desc_dma
 		code = check_mem(ck, &d->mem, d->dim, 5);
 	if (!code)
 		code = check_ref(ck, "spm", &d->spm, S_SPM, T_SPM);
-	if (!code && d->mem.dtype != d->spm.dtype && lacks(ck, NPU_CAP_CAST))
-		code = refuse(ck, NPU_FAULT_UNSUPPORTED, "mem",
-			      "the device lacks CAST: both sides must have one type");
+	if (!code)
+		code = check_cast(ck, &d->mem, &d->spm);
 	return code;
 }
 
@@ -304,22 +312,54 @@ static enum npu_fault_code check_fill(struct check *ck, const struct npu_desc_fi
 	return NPU_FAULT_NONE;
 }
 
+/* Limits and steps of the indices: used ones first, the others 0. */
+static enum npu_fault_code check_coords(struct check *ck, const struct npu_desc_gather *d)
+{
+	int32_t elem_bytes = (int32_t)npu_dtype_bytes(d->mem.dtype);
+	unsigned int coords = npu_gather_coords(d);
+
+	if (!coords)
+		return refuse(ck, NPU_FAULT_OPERAND, "limit", "the first must be at least 1");
+	for (unsigned int i = 0; i < NPU_GATHER_COORDS; i++) {
+		if (i >= coords && d->limit[i])
+			return refuse(ck, NPU_FAULT_OPERAND, "limit", "must be 0 behind a 0");
+		if (i >= coords && d->step_bytes[i])
+			return refuse(ck, NPU_FAULT_RESERVED, "step_bytes",
+				      "must be 0 where limit is 0");
+		if (d->limit[i] > 1 && d->step_bytes[i] % elem_bytes)
+			return refuse(ck, NPU_FAULT_ALIGN, "step_bytes",
+				      "not a multiple of the element size");
+	}
+	return NPU_FAULT_NONE;
+}
+
 static enum npu_fault_code check_gather(struct check *ck, const struct npu_desc_gather *d)
 {
-	const uint32_t moved[2] = { d->rows, d->row_elems };
+	const unsigned int coords = npu_gather_coords(d);
+	const uint32_t moved[4] = { d->dim[0], d->dim[1], d->dim[2], d->row_elems };
+	const uint32_t index[4] = { d->dim[0], d->dim[1], d->dim[2], coords ? coords : 1 };
+	uint32_t table[NPU_GATHER_COORDS + 1] = { d->row_elems };
 	bool add = ck->hdr->flags & NPU_F_ADD;
-	enum npu_fault_code code = check_dims(ck, "rows, row_elems", moved, 2);
+	enum npu_fault_code code = check_dims(ck, "dim, row_elems", moved, 4);
 
+	for (unsigned int i = 0; i < coords; i++)
+		table[i + 1] = d->limit[i];
 	if (!code)
-		code = check_dims(ck, "limit", &d->limit, 1);
+		code = check_dims(ck, "dim", index, 4);
 	if (!code)
-		code = check_mem(ck, &d->mem, &d->limit, 1);
+		code = check_mem(ck, &d->mem, d->dim, 3);
+	if (!code)
+		code = check_coords(ck, d);
+	if (!code)
+		code = check_dims(ck, "limit, row_elems", table, coords + 1);
 	if (!code)
 		code = check_ref(ck, "spm", &d->spm, S_SPM, add ? T(F32) : T_SPM);
 	if (!code)
 		code = check_ref(ck, "index", &d->index, S_SPM, T(I32));
-	if (!code && d->mem.dtype != d->spm.dtype)
-		code = refuse(ck, NPU_FAULT_OPERAND, "mem", "both sides must have one type");
+	if (!code && add && d->mem.dtype != d->spm.dtype)
+		code = refuse(ck, NPU_FAULT_OPERAND, "mem", "ADD needs one type on both sides");
+	if (!code)
+		code = check_cast(ck, &d->mem, &d->spm);
 	return code;
 }
 

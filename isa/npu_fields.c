@@ -76,12 +76,13 @@ static const struct npu_field fill_fields[] = {
 };
 
 static const struct npu_field gather_fields[] = {
-	FIELD(gather, rows, U32),
+	ARRAY(gather, dim, U32, 3),
 	FIELD(gather, row_elems, U32),
-	FIELD(gather, limit, U32),
-	MEM(gather, mem, 1),
-	REF(gather, spm, spm_row_stride, 1, 0),
-	FLAT(gather, index, 0),
+	ARRAY(gather, limit, U32, NPU_GATHER_COORDS),
+	ARRAY(gather, step_bytes, I32, NPU_GATHER_COORDS),
+	MEM(gather, mem, 3),
+	REF(gather, spm, spm_stride, 3, 0),
+	REF(gather, index, index_stride, 4, 0),
 	{ .name = NULL },
 };
 
@@ -185,8 +186,14 @@ static const struct npu_flag pool_flags[] = {
 	COMMON_FLAGS
 };
 
+static const struct npu_flag gather_flags[] = {
+	{ "from_end", NPU_F_FROM_END, 0 },
+	COMMON_FLAGS
+};
+
 static const struct npu_flag scatter_flags[] = {
 	{ "add", NPU_F_ADD, NPU_CAP_SCATTER_ADD },
+	{ "from_end", NPU_F_FROM_END, 0 },
 	COMMON_FLAGS
 };
 
@@ -219,6 +226,7 @@ const struct npu_flag *npu_op_flags(unsigned int opcode)
 	case NPU_OP_REDUCE: return reduce_flags;
 	case NPU_OP_POOL:
 	case NPU_OP_UNPOOL: return pool_flags;
+	case NPU_OP_GATHER: return gather_flags;
 	case NPU_OP_SCATTER: return scatter_flags;
 	default: return common_flags;
 	}

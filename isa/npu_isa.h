@@ -29,6 +29,7 @@
 #define NPU_REDUCE_LANES	16
 #define NPU_CONV_CBLOCK		64	/* channels per accumulation block */
 #define NPU_REG_NONE		0xff
+#define NPU_GATHER_COORDS	4	/* indices per row */
 #define NPU_ELEMS_MAX		(1ull << 32)	/* product of the dimensions of any operand */
 
 enum npu_opcode {
@@ -117,8 +118,9 @@ struct npu_desc_hdr {
 #define NPU_F_POOL_AVERAGE	(1u << 0)	/* else maximum */
 #define NPU_F_POOL_COUNT_PAD	(1u << 1)	/* average divides by kh * kw always */
 #define NPU_F_POOL_INDEX	(1u << 2)	/* also write the position (CAP_UNPOOL) */
-/* SCATTER */
-#define NPU_F_ADD		(1u << 0)	/* add instead of replace (CAP_SCATTER_ADD) */
+/* GATHER, SCATTER */
+#define NPU_F_ADD		(1u << 0)	/* SCATTER: add, do not replace (CAP_SCATTER_ADD) */
+#define NPU_F_FROM_END		(1u << 1)	/* negative indices count from the end */
 
 /**
  * struct npu_ref - address of an operand in SPM or ACC
@@ -234,27 +236,43 @@ struct npu_desc_fill {
 };
 
 /**
- * struct npu_desc_gather - GATHER, SCATTER: rows chosen by an index vector
- * @rows: number of indices
+ * struct npu_desc_gather - GATHER, SCATTER: rows chosen by indices
+ * @dim: rows d0, d1, d2
  * @row_elems: contiguous elements per row, on both sides
- * @limit: rows in memory; an index outside 0 .. limit-1 faults OPERAND
- * @mem: base; stride_bytes[0] is the step between rows, the others are 0
+ * @limit: one per index of a row, 1 .. 4 of them: an index outside of
+ *	0 .. limit-1 faults INDEX; 0 behind the last
+ * @step_bytes: step in memory per unit of each index; 0 behind the last
+ * @mem: row at position 0 with indices 0; stride_bytes[0..2] are the steps per
+ *	d0, d1, d2, the others 0
  * @spm: first row in SPM
- * @spm_row_stride: step between rows in elements
- * @index: I32 vector in SPM, contiguous
+ * @spm_stride: step per d0, d1, d2 in elements
+ * @rsvd: must be 0
+ * @index: I32 in SPM
+ * @index_stride: step per d0, d1, d2 and from one index of a row to the next
  */
 struct npu_desc_gather {
 	struct npu_desc_hdr hdr;
-	uint32_t rows;
+	uint32_t dim[3];
 	uint32_t row_elems;
-	uint32_t limit;
-	uint32_t rsvd;
+	uint32_t limit[NPU_GATHER_COORDS];
+	int32_t step_bytes[NPU_GATHER_COORDS];
 	struct npu_mem mem;
 	struct npu_ref spm;
-	int32_t spm_row_stride;
-	uint32_t rsvd1;
+	int32_t spm_stride[3];
+	uint32_t rsvd;
 	struct npu_ref index;
+	int32_t index_stride[4];
 };
+
+/* Indices per row: limits that are not 0. */
+static inline unsigned int npu_gather_coords(const struct npu_desc_gather *d)
+{
+	unsigned int coords = 0;
+
+	while (coords < NPU_GATHER_COORDS && d->limit[coords])
+		coords++;
+	return coords;
+}
 
 /**
  * struct npu_conv_shape - the loop nest that CONV, WGRAD and POOL share
@@ -466,7 +484,7 @@ _Static_assert(sizeof(struct npu_desc_endl) == 88, "endl");
 _Static_assert(sizeof(struct npu_desc_setr) == 40, "setr");
 _Static_assert(sizeof(struct npu_desc_dma) == 120, "dma");
 _Static_assert(sizeof(struct npu_desc_fill) == 80, "fill");
-_Static_assert(sizeof(struct npu_desc_gather) == 104, "gather");
+_Static_assert(sizeof(struct npu_desc_gather) == 160, "gather");
 _Static_assert(sizeof(struct npu_conv_shape) == 32, "shape");
 _Static_assert(sizeof(struct npu_desc_conv) == 112, "conv");
 _Static_assert(sizeof(struct npu_desc_wgrad) == 104, "wgrad");

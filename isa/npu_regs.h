@@ -43,7 +43,7 @@ typedef uint64_t npu_le64;
 #define NPU_ID_VALUE			0x3055504e	/* "NPU0" */
 #define NPU_REG_VERSION			0x004	/* [31:16] major [15:0] minor */
 #define NPU_VERSION_MAJOR		0
-#define NPU_VERSION_MINOR		1
+#define NPU_VERSION_MINOR		2
 #define NPU_REG_CAPS			0x008	/* u64, NPU_CAP_* */
 #define NPU_REG_ARRAY			0x010	/* [15:0] rows [31:16] columns */
 #define NPU_REG_SPM_BYTES		0x014
@@ -142,11 +142,11 @@ typedef uint64_t npu_le64;
 #define NPU_FAULT_INFO_CTX_SHIFT	24
 #define NPU_FAULT_INFO_CTX_MASK		0xff000000u
 #define NPU_QUEUE_FAULT_TAG		0x44	/* tag of the descriptor */
-#define NPU_QUEUE_FAULT_VA		0x48	/* u64 address that faulted, or 0 */
+#define NPU_QUEUE_FAULT_VA		0x48	/* u64 address that faulted; INDEX: limit */
 #define NPU_QUEUE_FAULT_DESC_VA		0x50	/* u64 address of the descriptor */
 #define NPU_QUEUE_FAULT_SEQNO		0x58	/* u64 seqno of the job */
 #define NPU_QUEUE_FAULT_CYCLE		0x60	/* u64 cycle within the job */
-#define NPU_QUEUE_FAULT_AUX		0x68	/* u32, code-specific: second tag of a race */
+#define NPU_QUEUE_FAULT_AUX		0x68	/* u32, code-specific: HW 6 */
 
 enum npu_queue_state {
 	NPU_QUEUE_STATE_DISABLED = 0,	/* -> IDLE by ENABLE */
@@ -250,7 +250,8 @@ enum npu_fault_code {
 	NPU_FAULT_WATCHDOG = 18,	/* the device's own limit on running time */
 	NPU_FAULT_DATA_RACE = 19,	/* strict mode */
 	NPU_FAULT_UNINIT_READ = 20,	/* strict mode */
-	NPU_FAULT_CODES = 21,
+	NPU_FAULT_INDEX = 21,		/* an index outside of its limit */
+	NPU_FAULT_CODES = 22,
 };
 
 enum npu_engine {

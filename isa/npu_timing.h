@@ -324,7 +324,7 @@ static inline uint64_t npu_dma_bytes(const void *desc)
 		/* ADD reads what it writes. */
 		if (hdr->opcode == NPU_OP_SCATTER && hdr->flags & NPU_F_ADD)
 			row_bytes *= 2;
-		return npu_sat_mul(g->rows, row_bytes);
+		return npu_sat_mul(npu_dims_elems(g->dim, 3), row_bytes);
 	default:
 		return 0;
 	}

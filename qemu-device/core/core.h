@@ -305,6 +305,13 @@ int npu_dma_store(struct npu_core *core, const struct npu_desc_dma *d);
 int npu_dma_probe(struct npu_core *core, const struct npu_desc_dma *d);
 int npu_dma_fill(struct npu_core *core, const struct npu_desc_fill *d);
 
+/* ---- dma_gather.c ---- */
+
+/* GATHER and SCATTER without ADD. */
+int npu_dma_gather(struct npu_core *core, const struct npu_desc_gather *d);
+/* Its table leaves the addresses of the context. */
+int npu_dma_gather_refuse(struct npu_core *core, const struct npu_desc_gather *d);
+
 /* ---- dma_cast.c ---- */
 
 /* Elements from one type to another, steps in bytes; false at one that does not fit. */

@@ -250,6 +250,13 @@ static int exec_missing(struct npu_core *core, const void *desc)
 	return npu_job_fault(core, NPU_FAULT_UNSUPPORTED, 0, false);
 }
 
+static int exec_gather(struct npu_core *core, const void *desc)
+{
+	const struct npu_desc_hdr *hdr = desc;
+
+	return hdr->flags & NPU_F_ADD ? exec_missing(core, desc) : npu_dma_gather(core, desc);
+}
+
 static int exec_te(struct npu_core *core, const void *desc)
 {
 	enum npu_fault_code code = npu_te_exec(&core->exec, desc);
@@ -264,7 +271,6 @@ static int exec_ve(struct npu_core *core, const void *desc)
 	return code == NPU_FAULT_NONE ? 0 : npu_job_fault(core, code, 0, false);
 }
 
-#define exec_gather	exec_missing
 #define exec_conv	exec_te
 #define exec_wgrad	exec_te
 #define exec_matmul	exec_te
@@ -321,6 +327,8 @@ static int refuse_bounds(struct npu_core *core, const void *desc, enum npu_fault
 	if (code == NPU_FAULT_MMU_UNMAPPED &&
 	    (hdr->opcode == NPU_OP_LOAD || hdr->opcode == NPU_OP_STORE))
 		return npu_dma_probe(core, desc);
+	if (code == NPU_FAULT_MMU_UNMAPPED)
+		return npu_dma_gather_refuse(core, desc);
 	return npu_job_fault(core, code, 0, false);
 }
 

@@ -31,6 +31,25 @@ struct ref_isa {
  */
 bool ref_isa_exec(const struct ref_isa *m, const void *desc);
 
+/* Memory that context addresses from @va on reach. */
+struct ref_isa_memory {
+	uint8_t *data;
+	uint64_t va;
+};
+
+/* An index and the limit that it is outside of. */
+struct ref_isa_index {
+	int32_t index;
+	uint32_t limit;
+};
+
+/*
+ * Execute a legal GATHER or SCATTER without ADD, of one type on both sides.
+ * False: fault INDEX, of which @bad tells.
+ */
+bool ref_isa_gather(const struct ref_isa *m, const struct npu_desc_gather *d,
+		    const struct ref_isa_memory *mem, struct ref_isa_index *bad);
+
 /* One micro-op other than LD, ST, MOV, IOTA and RNG on register contents. */
 uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c);
 

@@ -97,8 +97,8 @@ static void feed_forward(const struct ref_transformer *t, const struct ref_block
 }
 
 /* @half of a layer, the sum with its input, and the norm before or after. */
-static void run_half(const struct ref_transformer *t, const struct ref_block *b, int half,
-		     int steps, const int64_t *keep, double *x, struct work *w)
+static void run_half(const struct ref_transformer *t, const struct ref_block *b, int half, int steps,
+		     const int64_t *keep, double *x, struct work *w)
 {
 	const float *scale = half ? b->norm2 : b->norm1;
 	const float *bias = half ? b->norm2_bias : b->norm1_bias;

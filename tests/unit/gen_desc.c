@@ -7,7 +7,7 @@
 
 #include "gen_desc.h"
 
-#define DIMS_MAX	5
+#define DIMS_MAX	8
 
 enum use {
 	USE_READ,
@@ -273,13 +273,14 @@ static struct npu_ref make_vector(struct gen *g, unsigned int space, unsigned in
 	return place_ref(g, space, dtype, e);
 }
 
-static struct npu_mem make_mem(struct gen *g, enum use use, unsigned int dtype,
-			       unsigned int dims, const uint32_t *dim, unsigned int fixed)
+/* @stride receives dims - fixed steps in bytes; those in the result are 0. */
+static struct npu_mem make_table(struct gen *g, enum use use, unsigned int dtype,
+				 unsigned int dims, const uint32_t *dim, unsigned int fixed,
+				 int32_t *stride)
 {
 	unsigned int elem_bytes = npu_dtype_bytes(dtype);
 	unsigned int reg = gen_range(g, GEN_MEM_REG, GEN_FREE_REG - 1);
 	struct npu_mem mem = { .reg = (uint8_t)reg, .dtype = (uint8_t)dtype };
-	int32_t stride[DIMS_MAX];
 	struct extent e;
 	uint64_t at;
 
@@ -288,6 +289,15 @@ static struct npu_mem make_mem(struct gen *g, enum use use, unsigned int dtype,
 	at = place(g, NPU_SPACE_MEM, g->mem_bytes, (uint64_t)(e.hi - e.lo) + elem_bytes,
 		   elem_bytes);
 	mem.offset_bytes = (int64_t)(g->mem_lo + at - g->regs[reg]) - e.lo;
+	return mem;
+}
+
+static struct npu_mem make_mem(struct gen *g, enum use use, unsigned int dtype,
+			       unsigned int dims, const uint32_t *dim, unsigned int fixed)
+{
+	int32_t stride[DIMS_MAX];
+	struct npu_mem mem = make_table(g, use, dtype, dims, dim, fixed, stride);
+
 	memcpy(mem.stride_bytes, stride, (dims - fixed) * sizeof(*stride));
 	return mem;
 }
@@ -379,22 +389,31 @@ static void gen_fill(struct gen *g, struct npu_desc_fill *d)
 
 static void gen_gather(struct gen *g, struct npu_desc_gather *d)
 {
-	bool gather = d->hdr.opcode == NPU_OP_GATHER;
-	unsigned int dtype = d->hdr.flags & NPU_F_ADD ? NPU_F32 : pick_dtype(g, SPM_TYPES);
-	uint32_t dim[2], table[2];
-	int32_t stride[2];
+	bool gather = d->hdr.opcode == NPU_OP_GATHER, add = d->hdr.flags & NPU_F_ADD;
+	unsigned int spm_type = add ? NPU_F32 : pick_dtype(g, SPM_TYPES);
+	unsigned int mem_type = !add && has(g, NPU_CAP_CAST) && chance(g, 50) ?
+		pick_dtype(g, (1u << NPU_DTYPES) - 1) : spm_type;
+	unsigned int coords = gen_range(g, 1, NPU_GATHER_COORDS);
+	uint32_t dim[4], table[DIMS_MAX], index[4];
+	int32_t stride[DIMS_MAX];
 
-	pick_dims(g, 2, move_elems(g), dim);
-	d->rows = dim[0];
-	d->row_elems = dim[1];
-	d->limit = gen_range(g, 1, 50);
-	table[0] = d->limit;
-	table[1] = d->row_elems;
-	d->mem = make_mem(g, gather ? USE_READ : USE_WRITE, dtype, 2, table, 1);
-	d->spm = make_ref(g, gather ? USE_WRITE : USE_READ, NPU_SPACE_SPM, dtype, 2, dim, 1,
+	pick_dims(g, 4, move_elems(g) / 16, dim);
+	memcpy(d->dim, dim, sizeof(d->dim));
+	d->row_elems = dim[3];
+	memcpy(table, dim, sizeof(d->dim));
+	for (unsigned int i = 0; i < coords; i++)
+		table[3 + i] = d->limit[i] = gen_range(g, 1, 16u >> coords);
+	table[3 + coords] = d->row_elems;
+	d->mem = make_table(g, gather ? USE_READ : USE_WRITE, mem_type, 4 + coords, table, 1,
+			    stride);
+	memcpy(d->mem.stride_bytes, stride, sizeof(d->dim));
+	memcpy(d->step_bytes, stride + 3, coords * sizeof(*stride));
+	d->spm = make_ref(g, gather ? USE_WRITE : USE_READ, NPU_SPACE_SPM, spm_type, 4, dim, 1,
 			  stride);
-	d->spm_row_stride = stride[0];
-	d->index = make_vector(g, NPU_SPACE_SPM, NPU_I32, d->rows);
+	memcpy(d->spm_stride, stride, sizeof(d->spm_stride));
+	memcpy(index, dim, sizeof(d->dim));
+	index[3] = coords;
+	d->index = make_ref(g, USE_READ, NPU_SPACE_SPM, NPU_I32, 4, index, 0, d->index_stride);
 }
 
 static void gen_shape(struct gen *g, struct npu_conv_shape *s, bool per_channel, bool up)
@@ -688,6 +707,9 @@ static uint16_t pick_flags(struct gen *g, unsigned int opcode)
 		break;
 	case NPU_OP_SCATTER:
 		flags |= has(g, NPU_CAP_SCATTER_ADD) ? gen_below(g, 2) * NPU_F_ADD : 0;
+		/* fallthrough */
+	case NPU_OP_GATHER:
+		flags |= gen_below(g, 2) * NPU_F_FROM_END;
 		break;
 	default:
 		break;

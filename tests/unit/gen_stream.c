@@ -71,6 +71,28 @@ static void flow_close(struct flow *f)
 	f->level--;
 }
 
+/* Indices that every row may have, so that the result is defined. */
+static size_t fill_indices(struct gen *g, const struct npu_desc_gather *d, void *to)
+{
+	union gen_any *fill = to;
+	unsigned int coords = npu_gather_coords(d);
+	uint32_t least = UINT32_MAX;
+
+	for (unsigned int i = 0; i < coords; i++)
+		least = d->limit[i] < least ? d->limit[i] : least;
+	memset(fill, 0, 2 * (size_t)NPU_LINE_BYTES);
+	fill->fill = (struct npu_desc_fill) {
+		.hdr = { .opcode = NPU_OP_FILL, .lines = 2 },
+		.dim = { 1, d->dim[0], d->dim[1], d->dim[2], coords },
+		.value = gen_below(g, least),
+		.spm = d->index,
+	};
+	memcpy(fill->fill.spm_stride + 1, d->index_stride, sizeof(d->index_stride));
+	if (d->hdr.flags & NPU_F_FROM_END && gen_below(g, 2))
+		fill->fill.value = ~fill->fill.value;
+	return 2 * (size_t)NPU_LINE_BYTES;
+}
+
 size_t gen_stream(struct gen *g, void *cmds, size_t bytes)
 {
 	const size_t reserve = (NPU_LOOP_LEVELS + 1) * 2 * NPU_LINE_BYTES;
@@ -80,7 +102,7 @@ size_t gen_stream(struct gen *g, void *cmds, size_t bytes)
 	size_t at = 0;
 
 	g->no_ports = true;
-	while (at + reserve + NPU_DESC_BYTES_MAX <= bytes) {
+	while (at + reserve + 2 * NPU_DESC_BYTES_MAX <= bytes) {
 		unsigned int op = gen_opcode(g);
 		size_t length;
 
@@ -96,6 +118,8 @@ size_t gen_stream(struct gen *g, void *cmds, size_t bytes)
 		} else if (ports) {
 			flow_ports(g, &f, &desc.hdr);
 		}
+		if (g->defined && (op == NPU_OP_GATHER || op == NPU_OP_SCATTER))
+			at += fill_indices(g, &desc.gather, (uint8_t *)cmds + at);
 		memcpy((uint8_t *)cmds + at, &desc, length);
 		at += length;
 	}

@@ -155,23 +155,47 @@ static void walk_dma(struct walks *ws, const struct npu_desc_dma *d, bool load)
 	walk_5d(ws, &d->spm, load, d->dim, d->spm_stride);
 }
 
+/* The row at position @i with indices @x, both counted in one number. */
+static int64_t gather_row(const struct npu_desc_gather *d, uint64_t i, uint64_t x)
+{
+	int64_t at = 0;
+
+	for (int j = 2; j >= 0; i /= d->dim[j--])
+		at += (int64_t)(i % d->dim[j]) * d->mem.stride_bytes[j];
+	for (int j = 3; j >= 0; j--)
+		if (d->limit[j]) {
+			at += (int64_t)(x % d->limit[j]) * d->step_bytes[j];
+			x /= d->limit[j];
+		}
+	return at;
+}
+
 static void walk_gather(struct walks *ws, const struct npu_desc_gather *d, bool gather)
 {
 	int64_t elem_bytes = npu_dtype_bytes(d->mem.dtype);
 	bool add = !gather && d->hdr.flags & NPU_F_ADD;
+	const int32_t *s = d->spm_stride, *t = d->index_stride;
+	uint64_t table = 1;
+	uint32_t coords = 0;
 
+	for (int j = 0; j < 4 && d->limit[j]; j++) {
+		table *= d->limit[j];
+		coords++;
+	}
 	for (int write = gather || add ? 0 : 1; write <= (gather ? 0 : 1); write++) {
 		struct walk *w = new_walk(ws, "mem", NPU_SPACE_MEM, write, d->mem.reg,
 					  d->mem.dtype);
 
-		for (uint32_t row = 0; row < d->limit; row++)
-			for (uint32_t e = 0; e < d->row_elems; e++)
-				visit(w, mem_at(ws, &d->mem, (int64_t)row * d->mem.stride_bytes[0] +
-						e * elem_bytes));
+		for (uint64_t i = 0; i < (uint64_t)d->dim[0] * d->dim[1] * d->dim[2]; i++)
+			for (uint64_t x = 0; x < table; x++)
+				for (uint32_t e = 0; e < d->row_elems; e++)
+					visit(w, mem_at(ws, &d->mem, gather_row(d, i, x) +
+							e * elem_bytes));
 	}
-	walk_4d(ws, "spm", &d->spm, gather, 1, 1, d->rows, d->row_elems,
-		0, 0, d->spm_row_stride, 1);
-	walk_4d(ws, "index", &d->index, false, 1, 1, 1, d->rows, 0, 0, 0, 1);
+	walk_4d(ws, "spm", &d->spm, gather, d->dim[0], d->dim[1], d->dim[2], d->row_elems,
+		s[0], s[1], s[2], 1);
+	walk_4d(ws, "index", &d->index, false, d->dim[0], d->dim[1], d->dim[2], coords,
+		t[0], t[1], t[2], t[3]);
 }
 
 /* @padded: with the padding columns of the last panel. */

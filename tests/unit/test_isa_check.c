@@ -45,7 +45,7 @@ static void random_limits(struct gen *g)
 		g->limits.acc_bytes = 16 << 10;
 	}
 	if (gen_below(g, 2))
-		g->limits.caps = NPU_CAP_FP32 | (gen_u64(g) & 0xfff);
+		g->limits.caps = NPU_CAP_FP32 | (gen_u64(g) & 0x1fff);
 	g->defined = gen_below(g, 2);
 	gen_regs(g);
 }
@@ -88,13 +88,15 @@ static void name_mem(uint8_t *map, size_t at, unsigned int strides)
 
 static void name_gather(uint8_t *map)
 {
-	NAME(map, struct npu_desc_gather, rows);
+	NAME(map, struct npu_desc_gather, dim);
 	NAME(map, struct npu_desc_gather, row_elems);
 	NAME(map, struct npu_desc_gather, limit);
-	name_mem(map, offsetof(struct npu_desc_gather, mem), 1);
+	NAME(map, struct npu_desc_gather, step_bytes);
+	name_mem(map, offsetof(struct npu_desc_gather, mem), 3);
 	name_ref(map, offsetof(struct npu_desc_gather, spm));
-	NAME(map, struct npu_desc_gather, spm_row_stride);
+	NAME(map, struct npu_desc_gather, spm_stride);
 	name_ref(map, offsetof(struct npu_desc_gather, index));
+	NAME(map, struct npu_desc_gather, index_stride);
 }
 
 static void name_conv(uint8_t *map, bool bias)
@@ -288,6 +290,9 @@ static void test_any_damage(void **state)
 #define FILL_OK	"FILL dim=(1,1,1,2,8) value=0 spm=spm[0]:f32 stride=(0,0,0,8,1)"
 #define LOAD(dim, mem, spm) "LOAD dim=" dim " mem=" mem " stride_bytes=(0,0,0,0,4) spm=" spm \
 	" stride=(0,0,0,0,1)"
+#define ROWS(dim, elems, limit, step, mem) " dim=" dim " row_elems=" elems " limit=" limit \
+	" step_bytes=" step " mem=mem[r0]:" mem " stride_bytes=(0,0,0)" \
+	" spm=spm[0]:f32 stride=(0,0,4) index=spm[64]:i32 stride=(0,0,1,0)"
 #define SHAPE(c, k) "n=1 h=4 w=4 c=" c " oh=4 ow=4 k=" k " kh=3 kw=3 "
 #define CONV(shape, in, weights, acc) " " shape " in=" in " stride=(64,16,4) weights=" weights \
 	" acc=" acc " stride=(64,16,4)"
@@ -356,20 +361,37 @@ static const struct rule rules[] = {
 	{ LOAD("(1,1,1,1,2097152)", "mem[r0]:f32", "spm[4]:f32"), NPU_FAULT_SPM_BOUNDS, "spm" },
 	{ LOAD("(1,1,1,1,2097152)", "mem[r0]:f32", "spm[4+r0]:f32"), NPU_FAULT_SPM_BOUNDS, "spm" },
 	/* GATHER, SCATTER */
-	{ "GATHER rows=2 row_elems=4 limit=9 mem=mem[r0]:f32 stride_bytes=(16)"
-	  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32", NPU_FAULT_NONE, "" },
-	{ "GATHER rows=0 row_elems=4 limit=9 mem=mem[r0]:f32 stride_bytes=(16)"
-	  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32", NPU_FAULT_OPERAND, "rows, row_elems" },
-	{ "GATHER rows=2 row_elems=4 limit=0 mem=mem[r0]:f32 stride_bytes=(16)"
-	  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32", NPU_FAULT_OPERAND, "limit" },
-	{ "GATHER rows=2 row_elems=4 limit=9 mem=mem[r0]:f32 stride_bytes=(18)"
-	  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32", NPU_FAULT_ALIGN, "mem" },
-	{ "GATHER rows=2 row_elems=4 limit=9 mem=mem[r0]:i32 stride_bytes=(16)"
-	  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32", NPU_FAULT_OPERAND, "mem" },
-	{ "GATHER rows=2 row_elems=4 limit=9 mem=mem[r0]:f32 stride_bytes=(16)"
-	  " spm=spm[0]:f32 stride=(4) index=spm[64]:f32", NPU_FAULT_OPERAND, "index" },
-	{ "SCATTER.add rows=2 row_elems=4 limit=9 mem=mem[r0]:i32 stride_bytes=(16)"
-	  " spm=spm[0]:i32 stride=(4) index=spm[64]:i32", NPU_FAULT_OPERAND, "spm" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "f32"), NPU_FAULT_NONE, "" },
+	{ "GATHER.from_end" ROWS("(1,1,2)", "4", "(9,3,1,5)", "(16,0,-4,8)", "f32"),
+	  NPU_FAULT_NONE, "" },
+	{ "GATHER" ROWS("(1,1,0)", "4", "(9,0,0,0)", "(16,0,0,0)", "f32"), NPU_FAULT_OPERAND,
+	  "dim, row_elems" },
+	{ "GATHER" ROWS("(65536,65536,1)", "2", "(9,0,0,0)", "(16,0,0,0)", "f32"),
+	  NPU_FAULT_OPERAND, "dim, row_elems" },
+	{ "GATHER" ROWS("(65536,65536,1)", "1", "(9,9,0,0)", "(16,16,0,0)", "f32"),
+	  NPU_FAULT_OPERAND, "dim" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(0,0,0,0)", "(0,0,0,0)", "f32"), NPU_FAULT_OPERAND,
+	  "limit" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(9,0,9,0)", "(16,0,0,0)", "f32"), NPU_FAULT_OPERAND,
+	  "limit" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,4,0,0)", "f32"), NPU_FAULT_RESERVED,
+	  "step_bytes" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(18,0,0,0)", "f32"), NPU_FAULT_ALIGN,
+	  "step_bytes" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(1,0,0,0)", "(18,0,0,0)", "f32"), NPU_FAULT_NONE, "" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(4294967295,0,0,0)", "(16,0,0,0)", "f32"),
+	  NPU_FAULT_OPERAND, "limit, row_elems" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(65536,16384,1,1)", "(16,0,0,0)", "f32"),
+	  NPU_FAULT_NONE, "" },
+	{ "GATHER" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "i64"), NPU_FAULT_NONE, "" },
+	{ "GATHER dim=(1,1,2) row_elems=4 limit=(9,0,0,0) step_bytes=(16,0,0,0)"
+	  " mem=mem[r0]:f32 stride_bytes=(0,0,2) spm=spm[0]:f32 stride=(0,0,4)"
+	  " index=spm[64]:i32 stride=(0,0,1,0)", NPU_FAULT_ALIGN, "mem" },
+	{ "GATHER dim=(1,1,2) row_elems=4 limit=(9,0,0,0) step_bytes=(16,0,0,0)"
+	  " mem=mem[r0]:f32 stride_bytes=(0,0,0) spm=spm[0]:f32 stride=(0,0,4)"
+	  " index=spm[64]:f32 stride=(0,0,1,0)", NPU_FAULT_OPERAND, "index" },
+	{ "SCATTER.add" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "i32"),
+	  NPU_FAULT_OPERAND, "mem" },
 	/* CONV */
 	{ "CONV" CONV_F32(SHAPE("4", "4")), NPU_FAULT_NONE, "" },
 	{ "CONV.accumulate.rot180" CONV_F32(SHAPE("4", "4")), NPU_FAULT_NONE, "" },
@@ -652,10 +674,10 @@ static void test_capabilities(void **state)
 		  NPU_CAP_FP32 | NPU_CAP_UNPOOL },
 		{ "UNPOOL.index" POOL(SHAPE("4", "4"), "spm[0]:f32", "spm[0]:f32") POOL_INDEX("4"),
 		  NPU_CAP_UNPOOL },
-		{ "GATHER rows=2 row_elems=4 limit=9 mem=mem[r0]:f32 stride_bytes=(16)"
-		  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32", NPU_CAP_GATHER },
-		{ "SCATTER.add rows=2 row_elems=4 limit=9 mem=mem[r0]:f32 stride_bytes=(16)"
-		  " spm=spm[0]:f32 stride=(4) index=spm[64]:i32",
+		{ "GATHER" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "f32"), NPU_CAP_GATHER },
+		{ "SCATTER" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "f16"),
+		  NPU_CAP_GATHER | NPU_CAP_CAST },
+		{ "SCATTER.add" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "f32"),
 		  NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD },
 		{ MAP(V0, "rng m0, k0, k0 st v0, m0 k0=1"), NPU_CAP_FP32 | NPU_CAP_RNG },
 	};

@@ -48,8 +48,9 @@ static void assemble(const char *text, union gen_any *d)
 #define POOL_REFS " in=spm[0]:f32 stride=(0,0,0) out=spm[0]:f32 stride=(0,0,0)"
 #define INDEX " index=spm[0]:i32 index_base=0 index_row=1"
 #define POOL_SHAPE " n=1 h=26 w=26 c=32 oh=13 ow=13 k=32 kh=2 kw=2 stride_h=2 stride_w=2"
-#define GATHER_REFS " rows=10 row_elems=5 limit=99 mem=mem[r0]:f32 stride_bytes=(20)" \
-	" spm=spm[0]:f32 stride=(5) index=spm[0]:i32"
+#define GATHER_REFS " dim=(1,5,2) row_elems=5 limit=(99,0,0,0) step_bytes=(20,0,0,0)" \
+	" mem=mem[r0]:f32 stride_bytes=(0,0,0) spm=spm[0]:f32 stride=(0,10,5)" \
+	" index=spm[0]:i32 stride=(0,2,1,0)"
 #define FLAT " spm=spm[0]:f32 stride=(0,0,0,0,1)"
 
 static const struct {
@@ -297,7 +298,7 @@ static uint64_t dma_again(const struct npu_timing *t, const union gen_any *d)
 			runs *= d->dma.dim[i];
 		traffic = runs * up(run, 64) * 64;
 	} else {
-		traffic = (u128)d->gather.rows * 64 *
+		traffic = (u128)d->gather.dim[0] * d->gather.dim[1] * d->gather.dim[2] * 64 *
 			up((u128)d->gather.row_elems * npu_dtype_bytes(d->gather.mem.dtype), 64);
 		if (d->hdr.opcode == NPU_OP_SCATTER && d->hdr.flags & NPU_F_ADD)
 			traffic *= 2;
@@ -412,7 +413,8 @@ static void enlarge(struct gen *g, union gen_any *d)
 		break;
 	case NPU_OP_GATHER:
 	case NPU_OP_SCATTER:
-		d->gather.rows = large(g, &room, UINT32_MAX);
+		for (unsigned int i = 0; i < 3; i++)
+			d->gather.dim[i] = large(g, &room, UINT32_MAX);
 		d->gather.row_elems = large(g, &room, UINT32_MAX);
 		break;
 	case NPU_OP_MAP:
