@@ -103,6 +103,9 @@ static void describe_fault(const struct drm_npu_queue_query *q, char *text, size
 				 (unsigned long long)q->fault_va);
 	used += snprintf(text + used, bytes - (size_t)used, ", descriptor at %#llx, tag %u",
 			 (unsigned long long)q->fault_desc_va, q->fault_tag);
+	if (q->fault_code == NPU_FAULT_INDEX)
+		snprintf(text + used, bytes - (size_t)used, ", index %d of a dimension of %llu",
+			 (int32_t)q->fault_aux, (unsigned long long)q->fault_va);
 	if (q->fault_code == NPU_FAULT_DATA_RACE)
 		snprintf(text + used, bytes - (size_t)used, ", against tag %u", q->fault_aux);
 }

@@ -443,6 +443,70 @@ static void test_fault_names_node(void **state)
 	npu_model_close(model);
 }
 
+/* Row @index of four. */
+static void *gather_program(uint32_t index, size_t *bytes)
+{
+	struct prog_build *pb = pb_create("table");
+	struct npu_desc_gather d = {
+		.hdr = { .opcode = NPU_OP_GATHER },
+		.dim = { 1, 1, 1 },
+		.row_elems = 2,
+		.limit = { 4 },
+		.step_bytes = { 8 },
+		.mem = { .reg = NPU_PROG_REG_FIRST_IO, .dtype = NPU_F32 },
+		.spm = { .addr = 0, .reg = NPU_REG_NONE, .dtype = NPU_F32 },
+		.index = { .addr = 64, .reg = NPU_REG_NONE, .dtype = NPU_I32 },
+	};
+
+	pb_tensor(pb, NPU_PROG_INPUT, "x", NPU_F32, NPU_PROG_REG_FIRST_IO, 0, 2,
+		  (int64_t[]){ 4, 2 });
+	pb_tensor(pb, NPU_PROG_OUTPUT, "y", NPU_F32, NPU_PROG_REG_FIRST_IO + 1, 0, 1,
+		  (int64_t[]){ 2 });
+	pb_header(pb)->caps |= NPU_CAP_GATHER;
+	pb_set_tag(pb, pb_node(pb, "rows", "Gather"));
+	pb_fill(pb, 64, 1, index, -1);
+	d.hdr.signal[0] = (struct npu_sem_ref){ .sem = 1, .count = 1 };
+	pb_desc(pb, &d, sizeof(d));
+	pb_store(pb, NPU_PROG_REG_FIRST_IO + 1, 0, 0, 2, 1);
+	pb_end(pb);
+	return pb_finish(pb, bytes);
+}
+
+/* A wrong index is told with the node, itself and what it may be. */
+static void test_fault_tells_index(void **state)
+{
+	static const struct {
+		int32_t index;
+		const char *says;
+	} bad[] = { { 4, "index 4 of a dimension of 4" }, { -1, "index -1 of a dimension of 4" } };
+	const float x[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	struct npu_model *model;
+	struct npu_session *s;
+	float y[2] = { 0, 0 };
+	size_t bytes;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		void *image = gather_program(i < 2 ? (uint32_t)bad[i].index : 3, &bytes);
+
+		model = open_image(*state, image, bytes);
+		assert_some(model);
+		s = npu_session_create(model);
+		assert_some(s);
+		assert_ok(npu_session_set_input(s, 0, x, sizeof(x)));
+		if (i < 2) {
+			assert_err(npu_session_run(s), -EFAULT, "INDEX fault by GATHER");
+			assert_non_null(strstr(npu_error(), bad[i].says));
+			assert_non_null(strstr(npu_error(), "node \"rows\", Gather"));
+		} else {
+			assert_ok(npu_session_run(s));
+			assert_ok(npu_session_get_output(s, 0, y, sizeof(y)));
+			assert_true(y[0] == 6 && y[1] == 7);
+		}
+		npu_session_destroy(s);
+		npu_model_close(model);
+	}
+}
+
 /*
  * Every byte of an image changed, the checksum made good: refused, or run to
  * some end, and the next good program works. One thread: programs may make
@@ -532,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_device_mismatch),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_protection),
+		cmocka_unit_test(test_fault_tells_index),
 		cmocka_unit_test(test_fault_names_node),
 		cmocka_unit_test(test_hostile),
 	};
