@@ -31,6 +31,7 @@ union nc_desc {
 	struct npu_desc_hdr hdr;
 	struct npu_desc_dma dma;
 	struct npu_desc_fill fill;
+	struct npu_desc_gather gather;
 	struct npu_desc_conv conv;
 	struct npu_desc_matmul matmul;
 	struct npu_desc_map map;
@@ -73,6 +74,14 @@ struct nc_buffer {
 	uint32_t last_tile;
 };
 
+/* Operands of GATHER and SCATTER */
+enum {
+	NC_GATHER_INDEX,
+	NC_GATHER_DATA,
+	NC_GATHER_TABLE,
+	NC_GATHER_OPERANDS,
+};
+
 /* Not an instruction: DMA in, then DMA out of the same place. */
 #define NC_COPY		0xff
 
@@ -88,9 +97,12 @@ struct nc_buffer {
  * @rop: REDUCE
  * @axes: REDUCE
  * @value: FILL
+ * @gather: GATHER, SCATTER
+ * @first_row: GATHER, SCATTER: elements from the table's start to the tile's
  * @operands: number of operands
  * @operand: CONV: in, weights, acc, bias; MATMUL: a, b, acc, bias; MAP: as in
- *	the program; REDUCE, POOL, COPY: in, out; FILL: out
+ *	the program; REDUCE, POOL, COPY: in, out; FILL: out; GATHER, SCATTER:
+ *	index, data, table
  */
 struct nc_tile {
 	uint8_t opcode;
@@ -110,6 +122,10 @@ struct nc_tile {
 			uint8_t axes;
 		};
 		uint32_t value;
+		struct {
+			const struct kir_gather *gather;
+			int64_t first_row;
+		};
 	};
 	uint32_t operands;
 	struct nc_operand operand[];
@@ -434,12 +450,13 @@ int nc_map_template(struct nc_back *b, const struct kir_map *map, union nc_desc 
 void nc_model_map(struct nc_back *b, struct nc_model *m, const struct kir_map *map,
 		  union nc_desc *desc, const uint32_t dim[NC_LOOPS], uint64_t times);
 
-/* tile_matmul.c, tile_conv.c, tile_pool.c, tile_reduce.c, tile_copy.c */
+/* tile_matmul.c, tile_conv.c, tile_pool.c, tile_reduce.c, tile_copy.c, tile_gather.c */
 int nc_tile_matmul(struct nc_back *b, const struct kir_op *op);
 int nc_tile_conv(struct nc_back *b, const struct kir_op *op);
 int nc_tile_pool(struct nc_back *b, const struct kir_op *op);
 int nc_tile_reduce(struct nc_back *b, const struct kir_op *op);
 int nc_tile_copy(struct nc_back *b, const struct kir_op *op);
+int nc_tile_gather(struct nc_back *b, const struct kir_op *op);
 
 /* place/place.c */
 int nc_place(struct nc_back *b);

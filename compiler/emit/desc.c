@@ -151,6 +151,33 @@ static size_t build_fill(const struct nc_back *b, const struct nc_tile *t, const
 	return sizeof(*d);
 }
 
+static size_t build_gather(const struct nc_back *b, const struct nc_tile *t,
+			   const uint32_t *addr, struct npu_desc_gather *d)
+{
+	const struct nc_operand *index = &t->operand[NC_GATHER_INDEX];
+	const struct nc_operand *data = &t->operand[NC_GATHER_DATA];
+	const struct nc_operand *table = &t->operand[NC_GATHER_TABLE];
+	const struct kir_gather *g = t->gather;
+	uint8_t dtype = (uint8_t)b->k->tensor[table->tensor].dtype;
+	int64_t elem_bytes = npu_dtype_bytes(dtype);
+
+	memcpy(d->dim, t->dim, sizeof(d->dim));
+	d->row_elems = t->dim[3];
+	for (unsigned int i = 0; i < g->coords; i++) {
+		d->limit[i] = g->limit[i];
+		d->step_bytes[i] = (int32_t)(g->step[i] * elem_bytes);
+	}
+	d->mem.dtype = dtype;
+	d->mem.offset_bytes = (table->offset + t->first_row) * elem_bytes;
+	for (unsigned int i = 0; i < 3; i++)
+		d->mem.stride_bytes[i] = (int32_t)(g->row_step[i] * elem_bytes);
+	d->spm = ref(b, data, addr[NC_GATHER_DATA]);
+	memcpy(d->spm_stride, data->spm_stride, sizeof(d->spm_stride));
+	d->index = ref(b, index, addr[NC_GATHER_INDEX]);
+	memcpy(d->index_stride, index->spm_stride, sizeof(d->index_stride));
+	return sizeof(*d);
+}
+
 size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uint32_t *addr,
 		     union nc_desc *desc)
 {
@@ -179,6 +206,10 @@ size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uin
 		break;
 	case NPU_OP_FILL:
 		bytes = build_fill(b, t, addr, &desc->fill);
+		break;
+	case NPU_OP_GATHER:
+	case NPU_OP_SCATTER:
+		bytes = build_gather(b, t, addr, &desc->gather);
 		break;
 	}
 	return finish(hdr, bytes);

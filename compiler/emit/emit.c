@@ -97,7 +97,10 @@ static int make_tables(struct image *im)
 static uint64_t cast_cap(const struct npu_desc_hdr *hdr)
 {
 	const struct npu_desc_dma *d = (const void *)hdr;
+	const struct npu_desc_gather *g = (const void *)hdr;
 
+	if (hdr->opcode == NPU_OP_GATHER || hdr->opcode == NPU_OP_SCATTER)
+		return g->mem.dtype == g->spm.dtype ? 0 : NPU_CAP_CAST;
 	if (hdr->opcode != NPU_OP_LOAD && hdr->opcode != NPU_OP_STORE)
 		return 0;
 	return d->mem.dtype == d->spm.dtype ? 0 : NPU_CAP_CAST;

@@ -106,6 +106,16 @@ int nc_expand_gather(const struct nc_expand *e)
 	return nc_x_done(e);
 }
 
+/* GATHER and SCATTER do it, with @count indices per row: they check them, too. */
+static bool by_rows(const struct nc_expand *e, unsigned int count)
+{
+	const struct nc_tensor *index = nc_x_get(e, nc_x_in(e, 1));
+	const struct nc_attr *how = nc_attr_given(e->n, "reduction");
+
+	return !index->data && index->elems && nc_x_get(e, e->n->out[0])->elems &&
+		count <= NPU_GATHER_COORDS && (!how || !strcmp(how->s, "none"));
+}
+
 int nc_expand_gather_elements(const struct nc_expand *e)
 {
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *index = nc_x_get(e, nc_x_in(e, 1));
@@ -115,6 +125,8 @@ int nc_expand_gather_elements(const struct nc_expand *e)
 
 	if (axis < 0)
 		return axis;
+	if (by_rows(e, 1))
+		return NC_EXPAND_KEEP;
 	for (unsigned int i = 0; i < x->rank; i++)
 		if ((int)i != axis && index->dim[i] != x->dim[i])
 			t = nc_x_slice(e, t, i, 0, index->dim[i], 1);
@@ -158,8 +170,11 @@ int nc_expand_gather_nd(const struct nc_expand *e)
 	unsigned int first = (unsigned int)nc_attr(e->n, "batch_dims")->i;
 	unsigned int count = (unsigned int)index->dim[index->rank - 1];
 	int64_t batch = product(x->dim, 0, first);
-	uint32_t at = flat_index(e, nc_x_in(e, 1), x, first, count, batch), t;
+	uint32_t at, t;
 
+	if (by_rows(e, count))
+		return NC_EXPAND_KEEP;
+	at = flat_index(e, nc_x_in(e, 1), x, first, count, batch);
 	t = reshape3(e, nc_x_in(e, 0), batch, product(x->dim, first, first + count),
 		     product(x->dim, first + count, x->rank));
 	t = nc_x_2(e, NC_OP_Take, t, at);
@@ -212,6 +227,8 @@ int nc_expand_scatter_elements(const struct nc_expand *e)
 
 	if (axis < 0)
 		return axis;
+	if (by_rows(e, 1))
+		return NC_EXPAND_KEEP;
 	if (!count) {
 		nc_x_result(e, 0, nc_x_in(e, 0));
 		return nc_x_done(e);
@@ -230,6 +247,8 @@ int nc_expand_scatter_nd(const struct nc_expand *e)
 	int64_t rest = product(x->dim, count, x->rank), rows = product(x->dim, 0, count);
 	uint32_t t;
 
+	if (by_rows(e, count))
+		return NC_EXPAND_KEEP;
 	if (!index->elems) {
 		nc_x_result(e, 0, nc_x_in(e, 0));
 		return nc_x_done(e);

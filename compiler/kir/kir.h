@@ -213,6 +213,32 @@ struct kir_copy {
 	uint32_t value;
 };
 
+/**
+ * struct kir_gather - rows of a table that indices choose (HW 8)
+ * @scatter: rows go to the table, the last of those for one place stays; else
+ *	they come from it
+ * @dim: rows d0, d1, d2, then elements per row, contiguous in the table
+ * @coords: indices per row, 1 .. NPU_GATHER_COORDS
+ * @limit: per index; negative ones count from the end, others fault
+ * @step: elements of the table per unit of each index, >= 0
+ * @row_step: elements of the table per d0, d1, d2, >= 0
+ * @table: one loop over kir_gather_elems(), from the row at position 0 with
+ *	indices 0 on
+ * @index: loops d0, d1, d2, index; I32
+ * @data: loops @dim
+ */
+struct kir_gather {
+	bool scatter;
+	uint32_t dim[4];
+	unsigned int coords;
+	uint32_t limit[NPU_GATHER_COORDS];
+	int64_t step[NPU_GATHER_COORDS];
+	int64_t row_step[3];
+	struct kir_view table;
+	struct kir_view index;
+	struct kir_view data;
+};
+
 enum kir_kind {
 	KIR_MATMUL,
 	KIR_CONV,
@@ -220,6 +246,7 @@ enum kir_kind {
 	KIR_REDUCE,
 	KIR_POOL,
 	KIR_COPY,
+	KIR_GATHER,
 };
 
 /**
@@ -237,6 +264,7 @@ struct kir_op {
 		struct kir_reduce reduce;
 		struct kir_pool pool;
 		struct kir_copy copy;
+		struct kir_gather gather;
 	};
 };
 

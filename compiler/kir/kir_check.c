@@ -252,6 +252,30 @@ static const char *check_copy(const struct kir *k, const struct kir_copy *c)
 	return NULL;
 }
 
+static const char *check_gather(const struct kir *k, const struct kir_gather *g)
+{
+	if (!check_dims(g->dim, 4))
+		return "dimension is 0 or too large";
+	if (g->coords < 1 || g->coords > NPU_GATHER_COORDS || !check_dims(g->limit, g->coords))
+		return "no indices, or too many, or a limit out of range";
+	for (unsigned int i = 0; i < 3; i++)
+		if (g->row_step[i] < 0)
+			return "the table runs backwards";
+	for (unsigned int i = 0; i < g->coords; i++)
+		if (g->step[i] < 0)
+			return "the table runs backwards";
+	if (!kir_gather_elems(g) || g->table.stride[0] != 1)
+		return "the table is not one run of less than 2^32 elements";
+	if (g->table.tensor >= k->tensors || g->index.tensor >= k->tensors ||
+	    g->data.tensor >= k->tensors)
+		return "no table, index or data";
+	if (kir_dtype(k->tensor[g->index.tensor].dtype) != NPU_I32 ||
+	    kir_dtype(k->tensor[g->table.tensor].dtype) !=
+	    kir_dtype(k->tensor[g->data.tensor].dtype))
+		return "element types do not match";
+	return NULL;
+}
+
 static const char *check_shape(const struct kir *k, const struct kir_op *op)
 {
 	switch (op->kind) {
@@ -268,6 +292,8 @@ static const char *check_shape(const struct kir *k, const struct kir_op *op)
 		return check_pool(k, &op->pool);
 	case KIR_COPY:
 		return check_copy(k, &op->copy);
+	case KIR_GATHER:
+		return check_gather(k, &op->gather);
 	}
 	return "unknown kind";
 }
@@ -375,11 +401,11 @@ static bool is_written(struct check *c, uint32_t tensor, const struct kir_span *
 	return c->written[tensor] && !visit_span(c->written[tensor], s, false);
 }
 
-/* A written view may meet another one only as the identical view of a map. */
+/* A written view may meet another one as the identical view of a map, or as itself. */
 static bool may_alias(const struct kir_access *w, const struct kir_access *other)
 {
-	return w->in_map && other->in_map && !other->write &&
-	       kir_view_equal(w->view, other->view, w->ndim, w->dim);
+	return w->view == other->view || (w->in_map && other->in_map && !other->write &&
+	       kir_view_equal(w->view, other->view, w->ndim, w->dim));
 }
 
 static int check_op(struct check *c, struct kir_op *op)

@@ -527,25 +527,53 @@ static void copy(struct parser *p, struct kir_copy *c)
 	c->value = bits(p);
 }
 
+static void steps(struct parser *p, const char *name, int64_t *step, unsigned int count)
+{
+	expect(p, name);
+	expect(p, "[");
+	for (unsigned int i = 0; i < count; i++) {
+		if (i)
+			expect(p, ",");
+		step[i] = number(p, 0, INT64_MAX);
+	}
+	expect(p, "]");
+}
+
+static void gather(struct parser *p, struct kir_gather *g, bool scatter)
+{
+	g->scatter = scatter;
+	fixed_dims(p, "dim=", g->dim, 4);
+	expect(p, "limit=");
+	g->coords = dims(p, g->limit, NPU_GATHER_COORDS);
+	steps(p, "step=", g->step, g->coords);
+	steps(p, "row_step=", g->row_step, 3);
+	operand(p, "table=", &g->table, 1);
+	operand(p, "index=", &g->index, 4);
+	operand(p, "data=", &g->data, 4);
+}
+
 static void op(struct parser *p)
 {
+	/* A gather in the other direction. */
+	enum { SCATTER = KIR_GATHER + 1 };
 	static const char *const kinds[] = {
 		[KIR_MATMUL] = "matmul", [KIR_CONV] = "conv", [KIR_MAP] = "map",
 		[KIR_REDUCE] = "reduce", [KIR_POOL] = "pool", [KIR_COPY] = "copy",
+		[KIR_GATHER] = "gather", [SCATTER] = "scatter",
 	};
 	unsigned int kind = 0;
 	struct kir_op *o;
 	uint32_t from;
 
-	while (kind <= KIR_COPY && !accept(p, kinds[kind]))
+	while (kind <= SCATTER && !accept(p, kinds[kind]))
 		kind++;
-	if (kind > KIR_COPY) {
+	if (kind > SCATTER) {
 		fail(p, "unknown operation");
 		return;
 	}
 	expect(p, "n");
 	from = u32(p);
-	o = kir_add_op(p->k, kind, from);
+	o = kir_add_op(p->k, kind == SCATTER ? KIR_GATHER : kind, from);
 	if (!o) {
 		fail(p, "out of memory");
 		return;
@@ -568,6 +596,9 @@ static void op(struct parser *p)
 		break;
 	case KIR_COPY:
 		copy(p, &o->copy);
+		break;
+	case KIR_GATHER:
+		gather(p, &o->gather, kind == SCATTER);
 		break;
 	}
 }

@@ -182,6 +182,27 @@ static void print_window(FILE *out, const struct kir_window *w)
 		w->dil_w, w->pad_top, w->pad_left, w->up_h, w->up_w);
 }
 
+static void print_steps(FILE *out, const char *name, const int64_t *step, unsigned int count)
+{
+	fprintf(out, " %s=[", name);
+	for (unsigned int i = 0; i < count; i++)
+		fprintf(out, "%s%" PRId64, i ? "," : "", step[i]);
+	fputc(']', out);
+}
+
+static void print_gather(FILE *out, const struct kir_gather *g, uint32_t node)
+{
+	fprintf(out, "%s n%" PRIu32 " dim=", g->scatter ? "scatter" : "gather", node);
+	print_dims(out, g->dim, 4);
+	fprintf(out, " limit=");
+	print_dims(out, g->limit, g->coords);
+	print_steps(out, "step", g->step, g->coords);
+	print_steps(out, "row_step", g->row_step, 3);
+	print_operand(out, "table", &g->table, 1);
+	print_operand(out, "index", &g->index, 4);
+	print_operand(out, "data", &g->data, 4);
+}
+
 static void print_op(FILE *out, const struct kir_op *op)
 {
 	switch (op->kind) {
@@ -235,6 +256,9 @@ static void print_op(FILE *out, const struct kir_op *op)
 		print_operand(out, "out", &op->copy.out, op->copy.ndim);
 		fprintf(out, " value=");
 		print_bits(out, op->copy.value);
+		break;
+	case KIR_GATHER:
+		print_gather(out, &op->gather, op->node);
 		break;
 	}
 	fputc('\n', out);

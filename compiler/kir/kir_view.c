@@ -51,6 +51,34 @@ static void add_map(struct access_list *l, struct kir_map *map)
 	}
 }
 
+uint32_t kir_gather_elems(const struct kir_gather *g)
+{
+	uint64_t elems = g->dim[3], reach;
+
+	for (unsigned int i = 0; i < 3 + g->coords; i++) {
+		uint64_t count = i < 3 ? g->dim[i] : g->limit[i - 3];
+		int64_t step = i < 3 ? g->row_step[i] : g->step[i - 3];
+
+		if (__builtin_mul_overflow(count - 1, (uint64_t)step, &reach) ||
+		    __builtin_add_overflow(elems, reach, &elems))
+			return 0;
+	}
+	return elems > UINT32_MAX ? 0 : (uint32_t)elems;
+}
+
+static void add_gather(struct access_list *l, struct kir_gather *g)
+{
+	const uint32_t index[4] = { g->dim[0], g->dim[1], g->dim[2], g->coords };
+	uint32_t elems = kir_gather_elems(g);
+
+	/* What no index names stays, so a scatter needs all of the table. */
+	add_access(l, &g->table, "table", false, 1, &elems);
+	if (g->scatter)
+		add_access(l, &g->table, "table", true, 1, &elems);
+	add_access(l, &g->index, "index", false, 4, index);
+	add_access(l, &g->data, "data", !g->scatter, 4, g->dim);
+}
+
 unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACCESSES_MAX])
 {
 	struct access_list l = { .access = access };
@@ -100,6 +128,9 @@ unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACC
 	case KIR_COPY:
 		add_access(&l, &op->copy.in, "in", false, op->copy.ndim, op->copy.dim);
 		add_access(&l, &op->copy.out, "out", true, op->copy.ndim, op->copy.dim);
+		break;
+	case KIR_GATHER:
+		add_gather(&l, &op->gather);
 		break;
 	}
 	return l.count;

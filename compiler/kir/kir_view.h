@@ -28,6 +28,9 @@ struct kir_access {
 	uint32_t dim[KIR_DIMS];
 };
 
+/* Elements between the first and the last that the limits allow; 0: 2^32 or more. */
+uint32_t kir_gather_elems(const struct kir_gather *g);
+
 /* The views of @op that name a tensor; returns their number. */
 unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACCESSES_MAX]);
 

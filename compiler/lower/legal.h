@@ -144,6 +144,30 @@ struct nc_product {
 
 int nc_legal_product(struct nc_legal *l, const struct nc_node *n, const struct nc_product *p);
 
+/**
+ * struct nc_gather - rows of a table that indices choose
+ * @scatter: rows go to the table
+ * @data: the rows; its dimensions are the loops
+ * @table: over the same loops, at indices 0; runs forward
+ * @index: over the same loops, the first index
+ * @index_step: from an index of a row to the next
+ * @coords: indices per row
+ * @limit: per index
+ * @step: elements of the table per unit of each index
+ */
+struct nc_gather {
+	bool scatter;
+	struct nc_view data, table, index;
+	int64_t index_step;
+	unsigned int coords;
+	int64_t limit[NPU_GATHER_COORDS], step[NPU_GATHER_COORDS];
+};
+
+int nc_legal_gather(struct nc_legal *l, const struct nc_node *n, struct nc_gather *x);
+/* Take, and Put without a reduction, by an index that is known at run time. */
+int nc_legal_gather_rows(struct nc_legal *l, const struct nc_node *n);
+int nc_legal_scatter_rows(struct nc_legal *l, const struct nc_node *n);
+
 /* Loop strides of @v's dimensions from @first on, as a KIR view of @count loops. */
 struct kir_view nc_legal_loops(const struct nc_view *v, unsigned int first, unsigned int count);
 

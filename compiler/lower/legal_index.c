@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Elements by index. An index that is known is a copy for each run of equal
- * steps. Else every candidate is compared with the index, and what does not
- * match takes no part in a reduction: as integers, whose sum with zeroes is
- * exact for the bits of any type; rows of a constant table are a product.
+ * steps, any other is for GATHER and SCATTER. To combine elements for one place,
+ * every candidate is compared with the index, and what does not match takes no
+ * part in a reduction.
  */
 #include <errno.h>
 #include <math.h>
@@ -79,7 +79,6 @@ struct search {
 	enum npu_rop rop;
 	enum npu_dtype dtype;
 	uint32_t identity;
-	bool hits;	/* whether anything matches, instead of the values */
 };
 
 static int search(struct nc_legal *l, const struct nc_node *n, const struct search *s,
@@ -95,35 +94,11 @@ static int search(struct nc_legal *l, const struct nc_node *n, const struct sear
 		return ret;
 	nc_loop_init(&lp, 4, s->dim);
 	r = matches(&lp, &s->index, &s->range, s->size);
-	if (!s->hits)
-		r = nc_map_op(&lp.m, NPU_UOP_SEL, r, nc_loop_load(&lp, &s->value),
-			      bits(&lp.m, s->identity));
+	r = nc_map_op(&lp.m, NPU_UOP_SEL, r, nc_loop_load(&lp, &s->value),
+		      bits(&lp.m, s->identity));
 	ret = nc_loop_store(&lp, &all, r);
 	ret = ret ? ret : nc_loop_emit(l, n, &lp);
 	return ret ? ret : nc_legal_reduce(l, n, s->rop, 1u << 3, &all, out);
-}
-
-/*
- * The bits that were found, whatever their type. Where the index is none of
- * @size, NaN or the smallest integer, which does not fit 8 and 16 bits: not 0.
- */
-static int move_found(struct nc_legal *l, const struct nc_node *n, const struct nc_view *found,
-		      const struct nc_view *at, int64_t size, const struct nc_view *out)
-{
-	bool ints = nc_dtype_class(nc_in(l->g, n, 0)->dtype) != NC_CLASS_FLOAT;
-	struct nc_view index = insert_dim(at, 2);
-	struct nc_loop lp;
-	int r, low, high;
-
-	nc_loop_init(&lp, out->rank, out->dim);
-	r = nc_loop_load(&lp, &index);
-	low = op2(&lp.m, NPU_UOP_ILT, r, bits(&lp.m, (uint32_t)-size));
-	high = op2(&lp.m, NPU_UOP_ILT, bits(&lp.m, (uint32_t)(size - 1)), r);
-	r = nc_map_op(&lp.m, NPU_UOP_SEL, op2(&lp.m, NPU_UOP_IOR, low, high),
-		      ints ? bits(&lp.m, (uint32_t)INT32_MIN) : nc_map_float(&lp.m, NAN),
-		      nc_loop_load(&lp, found));
-	r = nc_loop_store(&lp, out, r);
-	return r ? r : nc_loop_emit(l, n, &lp);
 }
 
 /* The known index @i as 0 .. size - 1, or -1. */
@@ -191,76 +166,24 @@ static int copy_runs(struct nc_legal *l, const struct nc_node *n, const struct n
 	return 0;
 }
 
-/* A table of finite floats: rows times 1 or 0 are exact. */
-static bool finite_table(const struct nc_tensor *x)
+/* A short list of copies does it. */
+static bool by_copies(const struct nc_legal *l, const struct nc_node *n)
 {
-	const float *f = x->data;
+	const struct nc_tensor *index = nc_in(l->g, n, 1);
 
-	if (!f || x->dtype != NPU_GRAPH_F32 || x->dim[2] < 2)
-		return false;
-	for (uint64_t i = 0; i < x->elems; i++)
-		if (!isfinite(f[i]))
-			return false;
-	return true;
-}
-
-/* Rows of a table as a product with a matrix of ones where the index matches. */
-static int take_by_product(struct nc_legal *l, const struct nc_node *n, const struct nc_view *in,
-			   const struct nc_view *at, const struct nc_view *out)
-{
-	const int64_t dim[] = { at->dim[0], at->dim[1], in->dim[1] };
-	const int64_t all[] = { out->dim[0], at->dim[1], in->dim[1] };
-	struct nc_product p = { .b = *in, .alpha = 1 };
-	struct nc_view one, range, index = insert_dim(at, 2);
-	struct nc_loop lp;
-	int r, ret = range_view(l, 3, 2, dim[2], &range);
-
-	ret = ret ? ret : nc_legal_temp(l, NPU_F32, 3, dim, NULL, &one);
-	ret = ret ? ret : nc_legal_temp(l, NPU_F32, 3, out->dim, NULL, &p.out);
-	if (ret)
-		return ret;
-	nc_loop_init(&lp, 3, dim);
-	r = nc_map_op(&lp.m, NPU_UOP_SEL, matches(&lp, &index, &range, dim[2]),
-		      nc_map_float(&lp.m, 1), bits(&lp.m, 0));
-	ret = nc_loop_store(&lp, &one, r);
-	ret = ret ? ret : nc_loop_emit(l, n, &lp);
-	nc_view_expand(&one, 3, all, &p.a);
-	ret = ret ? ret : nc_legal_product(l, n, &p);
-	return ret ? ret : move_found(l, n, &p.out, at, dim[2], out);
+	return index->data && index->dim[0] == 1 && few_runs(index, nc_in(l->g, n, 0)->dim[1]);
 }
 
 int nc_lower_take(struct nc_legal *l, const struct nc_node *n)
 {
-	const struct nc_tensor *index = nc_in(l->g, n, 1);
-	struct search s = { .rop = NPU_ROP_SUM, .dtype = NPU_I32 };
-	struct nc_view in, at, out, found;
-	int ret = nc_legal_in_any(l, n, 0, &in);
+	struct nc_view in, out;
+	int ret;
 
-	ret = ret ? ret : nc_legal_in_int(l, n, 1, &at);
+	if (!by_copies(l, n))
+		return nc_legal_gather_rows(l, n);
+	ret = nc_legal_in_any(l, n, 0, &in);
 	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
-	if (ret)
-		return ret;
-	if (index->data && index->dim[0] == 1 && few_runs(index, in.dim[1]))
-		return copy_runs(l, n, index, &in, &out, true);
-	if (finite_table(nc_in(l->g, n, 0)))
-		return take_by_product(l, n, &in, &at, &out);
-	/* Loops: batch, index, rest, candidate. */
-	s.dim[0] = out.dim[0];
-	s.dim[1] = out.dim[1];
-	s.dim[2] = out.dim[2];
-	s.dim[3] = s.size = in.dim[1];
-	s.index = insert_dim(&at, 2);
-	s.index = insert_dim(&s.index, 3);
-	s.value = in;
-	s.value.rank = 4;
-	s.value.dim[1] = 1;
-	s.value.stride[1] = 0;
-	s.value.dim[3] = in.dim[1];
-	s.value.stride[3] = in.stride[1];
-	ret = range_view(l, 4, 3, s.size, &s.range);
-	ret = ret ? ret : search(l, n, &s, &found);
-	found.rank = 3;
-	return ret ? ret : move_found(l, n, &found, &at, s.size, &out);
+	return ret ? ret : copy_runs(l, n, nc_in(l->g, n, 1), &in, &out, true);
 }
 
 /* How Put combines what is there with what comes. */
@@ -292,14 +215,13 @@ static int put_by_search(struct nc_legal *l, const struct nc_node *n, const stru
 			 const struct nc_view *updates, const struct nc_view *out)
 {
 	bool ints = nc_dtype_class(nc_in(l->g, n, 0)->dtype) != NC_CLASS_FLOAT;
-	bool replace = how->uop == NPU_UOP_MOV;
 	struct search s = {
 		/* Loops: batch, place, rest, update. */
 		.dim = { x->dim[0], x->dim[1], x->dim[2], at->dim[1] },
 		.rop = how->rop, .identity = how->identity[ints], .size = x->dim[1],
-		.dtype = replace || ints ? NPU_I32 : NPU_F32,
+		.dtype = ints ? NPU_I32 : NPU_F32,
 	};
-	struct nc_view found, hit;
+	struct nc_view found;
 	struct nc_loop lp;
 	int r, ret;
 
@@ -313,23 +235,13 @@ static int put_by_search(struct nc_legal *l, const struct nc_node *n, const stru
 	s.value.stride[3] = updates->stride[1];
 	ret = range_view(l, 4, 1, s.size, &s.range);
 	ret = ret ? ret : search(l, n, &s, &found);
-	if (!ret && replace) {
-		s.hits = true;
-		s.rop = NPU_ROP_MIN;
-		ret = search(l, n, &s, &hit);
-		hit.rank = 3;
-	}
 	if (ret)
 		return ret;
 	found.rank = 3;
 	nc_loop_init(&lp, 3, out->dim);
 	lp.m.ints = ints;
 	r = nc_loop_load(&lp, x);
-	if (replace)
-		r = nc_map_op(&lp.m, NPU_UOP_SEL, nc_loop_load(&lp, &hit),
-			      nc_loop_load(&lp, &found), r);
-	else
-		r = op2(&lp.m, nc_uop_for(&lp.m, how->uop), r, nc_loop_load(&lp, &found));
+	r = op2(&lp.m, nc_uop_for(&lp.m, how->uop), r, nc_loop_load(&lp, &found));
 	ret = nc_loop_store(&lp, out, r);
 	return ret ? ret : nc_loop_emit(l, n, &lp);
 }
@@ -337,25 +249,24 @@ static int put_by_search(struct nc_legal *l, const struct nc_node *n, const stru
 int nc_lower_put(struct nc_legal *l, const struct nc_node *n)
 {
 	const struct combine *how = find_combine(nc_attr(n, "reduction")->s);
-	const struct nc_tensor *index = nc_in(l->g, n, 1);
+	bool replace = how && how->uop == NPU_UOP_MOV;
 	struct nc_view x, at, updates, out;
-	int ret = nc_legal_in_any(l, n, 0, &x);
+	int ret;
 
 	if (!how)
 		return nc_node_error(l->diag, n, -EINVAL,
 				     "reduction \"%s\" is none of none, add, mul, max, min",
 				     nc_attr(n, "reduction")->s);
-	ret = ret ? ret : nc_legal_in_int(l, n, 1, &at);
+	if (replace && !(by_copies(l, n) && nc_in(l->g, n, 2)->dim[0] == nc_in(l->g, n, 0)->dim[0]))
+		return nc_legal_scatter_rows(l, n);
+	ret = nc_legal_in_any(l, n, 0, &x);
 	ret = ret ? ret : nc_legal_in_any(l, n, 2, &updates);
+	ret = ret || replace ? ret : nc_legal_in_int(l, n, 1, &at);
 	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
-	if (ret)
-		return ret;
-	if (how->uop == NPU_UOP_MOV && index->data && index->dim[0] == 1 &&
-	    updates.dim[0] == x.dim[0] && few_runs(index, x.dim[1])) {
-		ret = nc_legal_copy(l, n, &x, &out);
-		return ret ? ret : copy_runs(l, n, index, &out, &updates, false);
-	}
-	return put_by_search(l, n, how, &x, &at, &updates, &out);
+	if (!ret && !replace)
+		return put_by_search(l, n, how, &x, &at, &updates, &out);
+	ret = ret ? ret : nc_legal_copy(l, n, &x, &out);
+	return ret ? ret : copy_runs(l, n, nc_in(l->g, n, 1), &out, &updates, false);
 }
 
 /* The last of equals is the first from the other end. */

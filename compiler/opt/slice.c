@@ -61,6 +61,8 @@ static unsigned int op_dims(const struct kir_op *op)
 		return op->reduce.ndim;
 	case KIR_COPY:
 		return op->copy.ndim;
+	case KIR_GATHER:
+		return 0;
 	}
 	return 0;
 }

@@ -268,6 +268,13 @@ static int assign_consts(struct nc_back *b, const struct nc_dma_log *log)
 	return 0;
 }
 
+static struct npu_mem *memory_side(struct npu_desc_hdr *hdr)
+{
+	if (hdr->opcode == NPU_OP_GATHER || hdr->opcode == NPU_OP_SCATTER)
+		return &((struct npu_desc_gather *)(void *)hdr)->mem;
+	return &((struct npu_desc_dma *)(void *)hdr)->mem;
+}
+
 int nc_assign_memory(struct nc_back *b, struct nc_dma_log *log)
 {
 	int ret = drop_dead_stores(b, log);
@@ -278,10 +285,10 @@ int nc_assign_memory(struct nc_back *b, struct nc_dma_log *log)
 		ret = assign_consts(b, log);
 	for (uint32_t i = 0; i < log->count && !ret; i++) {
 		const struct nc_home *home = &b->home[log->ref[i].tensor];
-		struct npu_desc_dma *d = (void *)nc_code_at(&b->code, log->ref[i].desc);
+		struct npu_mem *mem = memory_side(nc_code_at(&b->code, log->ref[i].desc));
 
-		d->mem.reg = home->reg;
-		d->mem.offset_bytes += (int64_t)home->offset_bytes;
+		mem->reg = home->reg;
+		mem->offset_bytes += (int64_t)home->offset_bytes;
 	}
 	return ret;
 }

@@ -44,6 +44,12 @@ static bool is_resident(const struct nc_back *b, const struct nc_operand *o)
 	return o->tensor != KIR_NO_TENSOR && b->home[o->tensor].resident;
 }
 
+/* Rows come from memory and go there without the cache. */
+static bool is_table(const struct nc_tile *t, uint32_t j)
+{
+	return (t->opcode == NPU_OP_GATHER || t->opcode == NPU_OP_SCATTER) && j == NC_GATHER_TABLE;
+}
+
 /* Whether operand @j of @t is a packed copy in the cache. */
 static bool is_cached(const struct nc_back *b, const struct nc_tile *t, uint32_t j)
 {
@@ -51,6 +57,8 @@ static bool is_cached(const struct nc_back *b, const struct nc_tile *t, uint32_t
 		return false;
 	if (t->opcode == NC_COPY)
 		return j == 0 && !is_resident(b, &t->operand[1]);
+	if (is_table(t, j))
+		return false;
 	return true;
 }
 
@@ -289,24 +297,27 @@ static uint32_t operand_addr(struct place *p, uint32_t tile, uint32_t j)
 	return cache_find(&p->spm, slot_owner(p, tile, j))->lo;
 }
 
-static int add_dma(struct place *p, const struct nc_tile *t, const struct nc_operand *o,
-		   unsigned int opcode, uint32_t addr)
+/* The descriptor touches memory; what it leaves of a table is needed, like a load. */
+static int log_memory(struct place *p, const struct nc_operand *o, uint32_t desc, bool store)
 {
-	union nc_desc desc;
-	struct nc_dma_ref ref = {
-		.desc = p->b->code.count,
-		.tensor = o->tensor,
-		.store = opcode == NPU_OP_STORE,
-	};
-	size_t bytes = nc_desc_dma(p->b, o, opcode, t->node, addr, &desc);
+	struct nc_dma_ref ref = { .desc = desc, .tensor = o->tensor, .store = store };
 	struct kir_span span;
 
 	elements(o, &span);
 	ref.lo = span.lo;
 	ref.hi = span.hi;
+	return nc_dma_log_add(p->b, &p->log, &ref);
+}
+
+static int add_dma(struct place *p, const struct nc_tile *t, const struct nc_operand *o,
+		   unsigned int opcode, uint32_t addr)
+{
+	union nc_desc desc;
+	size_t bytes = nc_desc_dma(p->b, o, opcode, t->node, addr, &desc);
+
 	if (!nc_code_add(p->b, &desc, bytes))
 		return -ENOMEM;
-	return nc_dma_log_add(p->b, &p->log, &ref);
+	return log_memory(p, o, p->b->code.count - 1, opcode == NPU_OP_STORE);
 }
 
 /* Memory to memory by way of a slot; memory to SPM and back directly. */
@@ -341,6 +352,8 @@ static int add_code(struct place *p, uint32_t tile, const bool *load)
 	if (t->opcode == NC_COPY)
 		return add_copy(p, tile, load[0]);
 	for (uint32_t j = 0; j < t->operands && !ret; j++) {
+		if (is_table(t, j))
+			continue;
 		addr[j] = operand_addr(p, tile, j);
 		if (load[j])
 			ret = add_dma(p, t, &t->operand[j], NPU_OP_LOAD, addr[j]);
@@ -349,10 +362,12 @@ static int add_code(struct place *p, uint32_t tile, const bool *load)
 		return ret;
 	if (!nc_code_add(p->b, &desc, nc_desc_build(p->b, t, addr, &desc)))
 		return -ENOMEM;
+	if (t->operands == NC_GATHER_OPERANDS && is_table(t, NC_GATHER_TABLE))
+		ret = log_memory(p, &t->operand[NC_GATHER_TABLE], p->b->code.count - 1, false);
 	for (uint32_t j = 0; j < t->operands && !ret; j++) {
 		const struct nc_operand *o = &t->operand[j];
 
-		if (o->write && o->tensor != KIR_NO_TENSOR && p->b->home[o->tensor].in_memory)
+		if (!is_table(t, j) && o->write && o->tensor != KIR_NO_TENSOR && p->b->home[o->tensor].in_memory)
 			ret = add_dma(p, t, o, NPU_OP_STORE, addr[j]);
 	}
 	return ret;

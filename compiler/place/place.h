@@ -6,10 +6,10 @@
 #include "nc.h"
 
 /**
- * struct nc_dma_ref - a LOAD or STORE
+ * struct nc_dma_ref - a LOAD or STORE, a GATHER or SCATTER
  * @desc: index in the stream
  * @tensor: its memory side
- * @store: else load
+ * @store: all it does is replace elements, else it needs them
  * @lo: first element
  * @hi: one past the last
  */

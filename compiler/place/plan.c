@@ -71,6 +71,13 @@ static bool fits_in_place(const struct kir_op *op, const struct kir_access *a)
 		(op->kind == KIR_CONV && a->view == &op->conv.bias);
 	unsigned int inner = a->ndim - 1;
 
+	if (op->kind == KIR_GATHER) {
+		/* DMA reaches the table in memory only. */
+		if (a->view == &op->gather.table)
+			return false;
+		return a->view == &op->gather.index || a->dim[inner] == 1 ||
+			a->view->stride[inner] == 1;
+	}
 	if (a->in_map || (!window && !bias))
 		return true;
 	return a->dim[inner] == 1 || a->view->stride[inner] == 1;

@@ -126,6 +126,8 @@ static int tile_op(struct nc_back *b, struct kir_op *op)
 		return nc_tile_pool(b, op);
 	case KIR_COPY:
 		return nc_tile_copy(b, op);
+	case KIR_GATHER:
+		return nc_tile_gather(b, op);
 	}
 	return -EINVAL;
 }

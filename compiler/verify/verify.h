@@ -10,7 +10,7 @@
 #include "npu_isa.h"
 #include "util.h"
 
-#define VERIFY_DIMS	5
+#define VERIFY_DIMS	8
 #define VERIFY_TOUCHES	(2 * NPU_MAP_OPERANDS)
 
 /**

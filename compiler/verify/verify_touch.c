@@ -85,6 +85,44 @@ static void fill(struct list *l, const struct npu_desc_fill *d)
 	add(l, "spm", &d->spm, true, 5, dim, d->spm_stride);
 }
 
+/* Memory: every row that the limits allow; a SCATTER leaves some of it as it was. */
+static void gather(struct list *l, const struct npu_desc_gather *d)
+{
+	const uint64_t dim[4] = { d->dim[0], d->dim[1], d->dim[2], d->row_elems };
+	const int32_t stride[4] = { d->spm_stride[0], d->spm_stride[1], d->spm_stride[2], 1 };
+	struct touch table = {
+		.name = "mem",
+		.space = NPU_SPACE_MEM,
+		.reg = d->mem.reg,
+		.elem_bytes = npu_dtype_bytes(d->mem.dtype),
+		.base_bytes = d->mem.offset_bytes,
+	};
+	uint64_t index[4] = { d->dim[0], d->dim[1], d->dim[2], 0 };
+	bool scatter = d->hdr.opcode == NPU_OP_SCATTER;
+
+	for (unsigned int i = 0; i < 3; i++)
+		if (d->mem.stride_bytes[i]) {
+			table.dim[table.dims] = d->dim[i];
+			table.step_bytes[table.dims++] = d->mem.stride_bytes[i];
+		}
+	for (; index[3] < NPU_GATHER_COORDS && d->limit[index[3]]; index[3]++) {
+		if (d->step_bytes[index[3]]) {
+			table.dim[table.dims] = d->limit[index[3]];
+			table.step_bytes[table.dims++] = d->step_bytes[index[3]];
+		}
+	}
+	table.dim[table.dims] = d->row_elems;
+	table.step_bytes[table.dims++] = table.elem_bytes;
+	l->touch[l->count++] = table;
+	add(l, "index", &d->index, false, 4, index, d->index_stride);
+	add(l, "spm", &d->spm, !scatter, 4, dim, stride);
+	if (!scatter)
+		return;
+	table.write = true;
+	table.shared = true;
+	l->touch[l->count++] = table;
+}
+
 static void conv(struct list *l, const struct npu_desc_conv *d, uint32_t cols)
 {
 	const struct npu_conv_shape *s = &d->shape;
@@ -196,6 +234,10 @@ unsigned int verify_touches(const void *desc, uint32_t array_cols,
 		break;
 	case NPU_OP_FILL:
 		fill(&l, desc);
+		break;
+	case NPU_OP_GATHER:
+	case NPU_OP_SCATTER:
+		gather(&l, desc);
 		break;
 	case NPU_OP_CONV:
 		conv(&l, desc, array_cols);

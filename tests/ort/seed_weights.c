@@ -92,8 +92,7 @@ static void fill_rows(struct random *r, float *w, size_t outs, size_t fan_in, si
 	}
 }
 
-static void fill(struct random *r, enum role role, const Onnx__TensorProto *t, float *w,
-		 size_t elems)
+static void fill(struct random *r, enum role role, const Onnx__TensorProto *t, float *w, size_t elems)
 {
 	size_t first = 1;
 

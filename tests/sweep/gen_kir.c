@@ -491,6 +491,82 @@ static void gen_copy(struct gen *g)
 	publish(g, &out);
 }
 
+/* Something all of which may be changed: a copy of something older. */
+static uint32_t changeable(struct gen *g, enum npu_dtype dtype, uint32_t elems)
+{
+	struct kir_copy *c = &kir_add_op(g->k, KIR_COPY, 0)->copy;
+
+	c->ndim = 1;
+	c->dim[0] = elems;
+	read_view(g, &c->in, dtype, c->dim, 1, 0);
+	write_view(g, &c->out, dtype, c->dim, 1);
+	return c->out.tensor;
+}
+
+/* Remainders by the smallest limit: every one a legal index, half of them negative. */
+static void gen_indices(struct gen *g, struct kir_gather *k)
+{
+	struct kir_map *m = &kir_add_op(g->k, KIR_MAP, 0)->map;
+	struct kir_view out;
+
+	m->ndim = 4;
+	m->konst[0] = UINT32_MAX;
+	for (unsigned int i = 0; i < k->coords; i++)
+		m->konst[0] = k->limit[i] < m->konst[0] ? k->limit[i] : m->konst[0];
+	for (unsigned int i = 0; i < 4; i++)
+		m->dim[i] = i == 3 ? k->coords : gen_chance(g, 20) ? 1 : k->dim[i];
+	m->consts = 1;
+	m->operands = 2;
+	read_view(g, &m->operand[0].view, NPU_I32, m->dim, 4, 10);
+	m->operand[1].write = true;
+	write_view(g, &m->operand[1].view, NPU_I32, m->dim, 4);
+	m->uop[m->uops++] = NPU_UOP_WORD(NPU_UOP_LD, 0, 0, 0, 0);
+	m->uop[m->uops++] = NPU_UOP_WORD(NPU_UOP_IREM, 0, 0, NPU_UOP_CONST, 0);
+	m->uop[m->uops++] = NPU_UOP_WORD(NPU_UOP_ST, 1, 0, 0, 0);
+	out = m->operand[1].view;
+	for (unsigned int i = 0; i < 4; i++)
+		if (m->dim[i] == 1)
+			out.stride[i] = 0;
+	k->index = out;
+}
+
+/* Rows of a table that lies in any order, but for the elements of a row. */
+static void gen_gather(struct gen *g)
+{
+	enum npu_dtype dtype = gen_chance(g, 75) ? NPU_F32 : NPU_I32;
+	struct kir_gather k = { .scatter = gen_chance(g, 50), .coords = gen_range(g, 1, 4) };
+	uint64_t elems;
+	struct kir_op *op;
+
+	sizes(g, k.dim, 4, g->elems / 4 + 1);
+	if (gen_chance(g, 50))
+		k.dim[gen_below(g, 3)] = 1;
+	elems = k.dim[3];
+	for (unsigned int i = 0; i < 3 + k.coords; i++) {
+		uint32_t count = i < 3 ? k.dim[i] : k.limit[i - 3];
+
+		if (i >= 3)
+			count = k.limit[i - 3] = gen_range(g, 1, 8);
+		if (elems * count > g->elems * 2ull || (i < 3 && gen_chance(g, 50)))
+			continue;
+		*(i < 3 ? &k.row_step[i] : &k.step[i - 3]) = (int64_t)elems;
+		elems *= count;
+	}
+	gen_indices(g, &k);
+	k.table.tensor = k.scatter ? changeable(g, dtype, (uint32_t)elems) :
+		readable(g, dtype, elems);
+	k.table.stride[0] = 1;
+	if (k.scatter)
+		read_view(g, &k.data, dtype, k.dim, 4, 10);
+	else
+		write_view(g, &k.data, dtype, k.dim, 4);
+	if (k.scatter && k.data.tensor == k.table.tensor)
+		return;
+	op = kir_add_op(g->k, KIR_GATHER, 0);
+	op->gather = k;
+	publish(g, k.scatter ? &k.table : &k.data);
+}
+
 /* The nest of an earlier map, its dimensions split and swapped at random. */
 static void similar_nest(struct gen *g, const struct kir_map *from, const struct kir_view *view,
 			 struct kir_map *m, struct kir_view *read)
@@ -590,7 +666,7 @@ struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 	ops = gen_chance(&g, 40) ? 1 : gen_range(&g, 2, 6);
 	for (unsigned int i = 0; i < ops; i++) {
 		static void (*const gen[])(struct gen *) = {
-			gen_map, gen_matmul, gen_conv, gen_pool, gen_reduce, gen_copy,
+			gen_map, gen_matmul, gen_conv, gen_pool, gen_reduce, gen_copy, gen_gather,
 			gen_map, gen_matmul, gen_conv,
 		};
 

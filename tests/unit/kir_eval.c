@@ -457,9 +457,44 @@ static void eval_copy(struct kir_data *d, const struct kir_copy *c)
 	while (next(c->ndim, c->dim, index));
 }
 
+static void eval_gather(struct kir_data *d, const struct kir_gather *g)
+{
+	const uint32_t rows[4] = { g->dim[0], g->dim[1], g->dim[2], 1 };
+	uint32_t i[4] = { 0 };
+
+	do {
+		int64_t row = g->table.offset;
+
+		for (unsigned int j = 0; j < 3; j++)
+			row += i[j] * g->row_step[j];
+		for (unsigned int j = 0; j < g->coords; j++) {
+			const uint32_t which[4] = { i[0], i[1], i[2], j };
+			int64_t x = (int32_t)*at(d, &g->index, 4, which);
+
+			if (x < 0)
+				x += g->limit[j];
+			if (x < 0 || x >= g->limit[j]) {
+				d->fault = true;
+				return;
+			}
+			row += x * g->step[j];
+		}
+		for (uint32_t e = 0; e < g->dim[3]; e++) {
+			const uint32_t which[4] = { i[0], i[1], i[2], e };
+			uint32_t *there = &d->word[g->table.tensor][row + e];
+			uint32_t *here = at(d, &g->data, 4, which);
+
+			if (g->scatter)
+				*there = *here;
+			else
+				*here = *there;
+		}
+	} while (next(4, rows, i));
+}
+
 void kir_eval(struct kir_data *d)
 {
-	for (uint32_t i = 0; i < d->k->ops; i++) {
+	for (uint32_t i = 0; i < d->k->ops && !d->fault; i++) {
 		const struct kir_op *op = d->k->op[i];
 
 		switch (op->kind) {
@@ -480,6 +515,9 @@ void kir_eval(struct kir_data *d)
 			break;
 		case KIR_COPY:
 			eval_copy(d, &op->copy);
+			break;
+		case KIR_GATHER:
+			eval_gather(d, &op->gather);
 			break;
 		}
 	}

@@ -13,11 +13,13 @@
 /**
  * struct kir_data - the elements of all tensors of a kernel IR
  * @k: the list
+ * @fault: an index was outside of its limit; nothing has run after it
  * @word: per tensor, its elements as bits; INPUTs are 0 until the caller fills
  *	them, CONSTs have their data, the others a pattern
  */
 struct kir_data {
 	const struct kir *k;
+	bool fault;
 	uint32_t **word;
 };
 

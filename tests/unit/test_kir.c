@@ -21,6 +21,7 @@
 	"t2 temp f32 \"\" 24\n" \
 	"t3 const f32 \"w\" 4 { 1f 2f 3f 4f }\n" \
 	"t4 temp i32 \"\" 24\n"
+#define INDEX "copy n0 dim=[24] in=none out=t4+0(1) value=0\n"
 #define WRITE_Y "map n0 map=[24] ld:t0+0(1) st:t1+0(1) { m0=LD o0; ST o1,m0 }\n"
 
 static const char everything[] =
@@ -31,7 +32,9 @@ static const char everything[] =
 	"reduce n0 dim=[4,6] axes=0x2 rop=ARGMAX in=t0+0(6,1) out=t4+0(1,0)\n"
 	"pool n0 n=1 h=4 w=6 c=1 oh=2 ow=3 k=1 kh=2 kw=2 stride=[2,2] dil=[1,1] pad=[0,0] up=[1,1] kind=average_pad in=t0+0(24,6,1,1) out=t2+0(6,3,1,1)\n"
 	"copy n0 dim=[24] in=none out=t2+0(1) value=1f\n"
-	"copy n0 dim=[6,4] in=t0+0(1,6) out=t2+0(4,1) value=0\n";
+	"copy n0 dim=[6,4] in=t0+0(1,6) out=t2+0(4,1) value=0\n"
+	"gather n0 dim=[1,2,3,4] limit=[5,2] step=[4,0] row_step=[0,0,0] table=t0+2(1) index=t4+0(0,2,0,1) data=t2+0(24,12,4,1)\n"
+	"scatter n0 dim=[1,1,3,1] limit=[24] step=[1] row_step=[0,0,0] table=t2+0(1) index=t4+0(0,0,1,0) data=t0+0(0,0,1,0)\n";
 
 static struct kir *parse(struct nc_arena *arena, const char *text, struct nc_diag *diag)
 {
@@ -175,6 +178,18 @@ static void test_invariants(void **state)
 		{ "copy n0 dim=[24] in=t0+0(1) out=t4+0(1) value=0\n", "element types" },
 		{ "reduce n0 dim=[4,6] axes=0x2 rop=SUM in=t0+0(6,1) out=t4+0(1,0)\n",
 		  "element types" },
+		{ INDEX "gather n0 dim=[1,1,3,1] limit=[25] step=[1] row_step=[0,0,0] table=t0+0(1) index=t4+0(0,0,1,0) data=t2+0(0,0,1,0)\n",
+		  "leaves its tensor" },
+		{ INDEX "gather n0 dim=[1,1,3,1] limit=[24] step=[1] row_step=[0,0,0] table=t0+0(1) index=t3+0(0,0,1,0) data=t2+0(0,0,1,0)\n",
+		  "element types" },
+		{ INDEX "gather n0 dim=[1,1,3,1] limit=[4] step=[5000000000] row_step=[0,0,0] table=t0+0(1) index=t4+0(0,0,1,0) data=t2+0(0,0,1,0)\n",
+		  "2^32 elements" },
+		{ INDEX "gather n0 dim=[1,1,3,1] limit=[0] step=[1] row_step=[0,0,0] table=t0+0(1) index=t4+0(0,0,1,0) data=t2+0(0,0,1,0)\n",
+		  "limit out of range" },
+		{ INDEX "scatter n0 dim=[1,1,3,1] limit=[24] step=[1] row_step=[0,0,0] table=t2+0(1) index=t4+0(0,0,1,0) data=t0+0(0,0,1,0)\n",
+		  "no operation has written" },
+		{ WRITE_Y INDEX "scatter n0 dim=[1,1,3,1] limit=[24] step=[1] row_step=[0,0,0] table=t1+0(1) index=t4+0(0,0,1,0) data=t1+0(0,0,1,0)\n",
+		  "writes what another operand uses" },
 		{ "reduce n0 dim=[4,6] axes=0x4 rop=SUM in=t0+0(6,1) out=t2+0(1,0)\n",
 		  "axes out of range" },
 		{ "reduce n0 dim=[4,6] axes=0x2 rop=SUM in=t0+0(6,1) out=t2+0(1,1)\n",

@@ -489,29 +489,65 @@ static void test_bounds(void **state)
 	ref_tensor_free(&x);
 }
 
-/* An index of a run that is none gives NaN, not an element and not 0. */
-static void test_poison(void **state)
+/* A feed of indices as one input, another as a second; whether the run faults. */
+static bool faults(const char *op, int64_t rank, const int64_t *dims, int64_t indices,
+		   const int64_t *index_dims, const int32_t *index)
 {
-	static const int32_t index[] = { 0, 3, -3, -4 };
-	struct ref_tensor x = net_values(1, (const int64_t[]){ 3 }, 1, 2), y;
+	struct ref_tensor x = net_values((int)rank, dims, 1, 2);
 	struct nc_node *n;
 	struct net net;
-	int in[2];
+	bool fault;
+	int in[3];
 
-	(void)state;
 	net_begin(&net);
 	in[0] = net_input(&net, &x);
-	in[1] = net_input_i32(&net, 4, index);
-	n = net_node(&net, "Gather", 2, in, 1);
+	in[1] = net_input_i32(&net, count_of((int)indices, index_dims), index);
+	in[1] = npu_graph_reshape(net.g, in[1], (unsigned int)indices, index_dims);
+	in[2] = in[0];
+	n = net_node(&net, op, strncmp(op, "Scatter", 7) ? 2 : 3, in, 1);
 	net_add(&net, n);
 	npu_graph_output(net.g, "y", net_out(n, 0));
 	net_run(&net);
-	y = net_result(&net, 0);
-	assert_true(y.data[0] == x.data[0] && isnan(y.data[1]));
-	assert_true(y.data[2] == x.data[0] && isnan(y.data[3]));
+	fault = net.data->fault;
 	ref_tensor_free(&x);
-	ref_tensor_free(&y);
 	net_end(&net);
+	return fault;
+}
+
+/* Each index has its own limit, and nothing outside of it passes for an element. */
+static void test_outside(void **state)
+{
+	static const struct {
+		const char *op;
+		int64_t rank, dims[2], indices, index_dims[3];
+	} test[] = {
+		{ "Gather", 1, { 3 }, 1, { 4 } },
+		{ "GatherElements", 2, { 2, 3 }, 2, { 4, 1 } },
+		{ "GatherND", 2, { 3, 3 }, 2, { 2, 2 } },
+		{ "ScatterND", 2, { 2, 3 }, 3, { 2, 3, 2 } },
+		{ "ScatterElements", 2, { 2, 3 }, 2, { 2, 3 } },
+	};
+	static const int32_t bad[] = { 9, -9, INT32_MIN, INT32_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(test) / sizeof(*test); i++) {
+		int64_t count = count_of((int)test[i].indices, test[i].index_dims);
+
+		for (int round = 0; round < 10; round++) {
+			int32_t index[12];
+
+			for (int64_t k = 0; k < count; k++)
+				index[k] = (int32_t)net_rand(4) - 2;
+			assert_false(faults(test[i].op, test[i].rank, test[i].dims, test[i].indices,
+					    test[i].index_dims, index));
+			index[net_rand((uint32_t)count)] = bad[round % 4];
+			assert_true(faults(test[i].op, test[i].rank, test[i].dims, test[i].indices,
+					   test[i].index_dims, index));
+		}
+	}
+	/* (0, 3) of 3 x 3 is not (1, 0). */
+	assert_true(faults("GatherND", 2, (int64_t[]){ 3, 3 }, 2, (int64_t[]){ 1, 2 },
+			   (int32_t[]){ 0, 3 }));
 }
 
 int main(void)
@@ -525,7 +561,7 @@ int main(void)
 		cmocka_unit_test(test_cum_sum),
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_outside),
 	};
 
 	net_seed();
