@@ -97,13 +97,10 @@ static void note_running(const char *name)
 	running[i] = '\0';
 }
 
-static int run_tests(struct suite *suite, const struct options *o)
+static int run_tests(struct suite *suite, struct npu_device *dev, const struct options *o)
 {
-	struct npu_device *dev = npu_device_open(o->spec);
 	int status = TOOL_OK;
 
-	if (!dev)
-		return tool_fail_npu();
 	watch_crashes();
 	if (o->tap)
 		printf("1..%zu\n", suite->tests + 1);
@@ -120,7 +117,6 @@ static int run_tests(struct suite *suite, const struct options *o)
 			suite_print_test(test, o->known, o->tap ? i + 1 : 0);
 		fflush(stdout);
 	}
-	npu_device_close(dev);
 	return status;
 }
 
@@ -156,13 +152,32 @@ static int apply_lists(struct suite *suite, struct suite_list *exclude, struct s
 	return TOOL_OK;
 }
 
+/* All tests, and whether the lists are true; then what there is to say of them together. */
+static int run_and_judge(struct suite *suite, struct npu_device *dev, struct suite_list *exclude,
+			 struct suite_list *known, const struct options *o)
+{
+	int status = run_tests(suite, dev, o);
+	int stale = check_seen(exclude, o->filter) | check_seen(known, o->filter);
+
+	if (o->tap)
+		printf("%s %zu the lists name tests that exist\n", stale ? "not ok" : "ok",
+		       suite->tests + 1);
+	status |= stale;
+	suite_print_summary(suite);
+	if (o->csv)
+		status |= suite_write_csv(suite, o->csv);
+	if (o->table)
+		status |= suite_write_table(suite, o->table);
+	return status;
+}
+
 static int run_suite(char **dir, int dirs, const struct options *o)
 {
 	struct suite_list exclude = { .path = NULL };
 	struct suite_list known = { .path = NULL };
 	struct suite suite = { .tests = 0 };
+	struct npu_device *dev = NULL;
 	int status = TOOL_OK;
-	int stale;
 
 	for (int i = 0; !status && i < dirs; i++)
 		status = suite_find(&suite, dir[i], o->filter);
@@ -173,18 +188,10 @@ static int run_suite(char **dir, int dirs, const struct options *o)
 		status = apply_lists(&suite, &exclude, &known, o);
 	}
 	if (!status) {
-		status = run_tests(&suite, o);
-		stale = check_seen(&exclude, o->filter) | check_seen(&known, o->filter);
-		if (o->tap)
-			printf("%s %zu the lists name tests that exist\n", stale ? "not ok" : "ok",
-			       suite.tests + 1);
-		status |= stale;
-		suite_print_summary(&suite);
+		dev = npu_device_open(o->spec);
+		status = dev ? run_and_judge(&suite, dev, &exclude, &known, o) : tool_fail_npu();
 	}
-	if (o->csv && suite.tests)
-		status |= suite_write_csv(&suite, o->csv);
-	if (o->table && suite.tests)
-		status |= suite_write_table(&suite, o->table);
+	npu_device_close(dev);
 	suite_list_free(&exclude);
 	suite_list_free(&known);
 	suite_free(&suite);

@@ -131,6 +131,7 @@ ok 'suite without an input' eval 'cp m.onnx u/test_op/model.onnx; rm u/test_op/*
 ok 'suite without data' eval 'rm -r u/test_op/test_data_set_0; ! verdict u && grep -q "FAIL.*no test_data_set_0" out'
 ok 'suite without a directory' says 2 'a directory with tests' suite
 ok 'suite of a missing directory' suite 1 'No such file' missing
+ok 'suite on no device' eval '! "$npu" suite s --device sim,acc_bytes=4096 --csv no.csv >out 2>err && [ ! -s out ] && [ ! -e no.csv ] && [ "$(wc -l <err)" = 1 ]'
 ok 'suite of nothing' suite 1 'no test called' good
 ok 'suite with a bad list' eval 'echo only >list; suite 1 "list:1: wants" s --exclude list'
 ok 'suite with a list twice' eval 'printf "a b\na c\n" >list; suite 1 "names a twice" s --exclude list'
