@@ -69,13 +69,16 @@ static float from_bits(uint32_t bits)
 	return f;
 }
 
+/* Conversions make the NaNs that the device's make (HW 9), of no sign. */
 static float half_to_float(uint16_t h)
 {
 	unsigned int exponent = h >> 10 & 31, fraction = h & 0x3ff;
 	float f;
 
+	if (exponent == 31 && fraction)
+		return NAN;
 	if (exponent == 31)
-		f = fraction ? NAN : INFINITY;
+		f = INFINITY;
 	else if (exponent)
 		f = ldexpf((float)(fraction | 0x400), (int)exponent - 25);
 	else
@@ -90,9 +93,9 @@ static uint16_t float_to_half(float f)
 	int exponent;
 	float steps;
 
-	f = fabsf(f);
 	if (isnan(f))
-		return sign | 0x7e00;
+		return 0x7e00;
+	f = fabsf(f);
 	if (isinf(f))
 		return sign | 0x7c00;
 	if (f == 0)
@@ -105,10 +108,17 @@ static uint16_t float_to_half(float f)
 	return (uint16_t)(sign | (unsigned int)((exponent + 14) * 1024 + (int)steps));
 }
 
+static uint32_t bf16_to_bits(uint16_t half)
+{
+	uint32_t bits = (uint32_t)half << 16;
+
+	return isnan(from_bits(bits)) ? 0x7fc00000 : bits;
+}
+
 static uint16_t float_to_bf16(uint32_t bits)
 {
 	if (isnan(from_bits(bits)))
-		return (uint16_t)(bits >> 16 | 0x40);
+		return 0x7fc0;
 	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
@@ -141,7 +151,7 @@ int nc_word_get(const struct nc_tensor *t, uint64_t i, uint32_t *word)
 			f = half_to_float(half);
 			memcpy(word, &f, sizeof(f));
 		} else {
-			*word = t->dtype == NPU_GRAPH_BF16 ? (uint32_t)half << 16 :
+			*word = t->dtype == NPU_GRAPH_BF16 ? bf16_to_bits(half) :
 							     (uint32_t)(int16_t)half;
 		}
 		return 0;

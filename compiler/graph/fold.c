@@ -49,6 +49,21 @@ static void put_int(enum npu_graph_dtype dtype, void *data, uint64_t i, int64_t 
 		nc_word_put(dtype, data, i, dtype == NPU_GRAPH_BOOL ? value != 0 : (uint32_t)value);
 }
 
+/* Modulo 2^64, by squaring; a negative exponent gives 0 unless the base is 1 or -1. */
+static int64_t int_power(int64_t a, int64_t b)
+{
+	uint64_t square = (uint64_t)a, r = 1, left = (uint64_t)b;
+
+	if (b < 0 && a != 1 && a != -1)
+		return 0;
+	for (; left; left >>= 1) {
+		if (left & 1)
+			r *= square;
+		square *= square;
+	}
+	return (int64_t)r;
+}
+
 /* Integer arithmetic modulo 2^64, as ONNX leaves overflow open. */
 static int int_binary(enum nc_opcode code, int64_t a, int64_t b, int64_t *r)
 {
@@ -67,6 +82,9 @@ static int int_binary(enum nc_opcode code, int64_t a, int64_t b, int64_t *r)
 		if (!b)
 			return -EDOM;
 		*r = b == -1 ? (int64_t)-(uint64_t)a : a / b;
+		return 0;
+	case NC_OP_Pow:
+		*r = int_power(a, b);
 		return 0;
 	case NC_OP_Min:
 		*r = a < b ? a : b;
@@ -201,6 +219,14 @@ int nc_eval_pointwise(struct npu_graph *g, struct nc_node *n)
 	if (ints)
 		ret = eval_ints(g, n, view);
 	return ret == -ENOTSUP ? eval_words(g, n, view) : ret;
+}
+
+/* Of one kind of types: its two types need not be the same. */
+int nc_eval_pow(struct npu_graph *g, struct nc_node *n)
+{
+	if (nc_dtype_class(nc_in(g, n, 0)->dtype) != nc_dtype_class(nc_in(g, n, 1)->dtype))
+		return -ENOTSUP;
+	return nc_eval_pointwise(g, n);
 }
 
 /* Shape arithmetic: product, sum, extremes of integers. */

@@ -170,6 +170,7 @@ EVAL(move);
 EVAL(non_zero);
 EVAL(pad);
 EVAL(pointwise);
+EVAL(pow);
 EVAL(range);
 EVAL(reduce);
 EVAL(shape);

@@ -312,6 +312,12 @@ static uint32_t divide(int32_t a, int32_t b)
 	return b == -1 ? 0 - (uint32_t)a : (uint32_t)(a / b);
 }
 
+/* HW 9: one NaN from arithmetic; a sign is changed, not computed. */
+static uint32_t float_bits(unsigned int op, float f)
+{
+	return isnan(f) && op != NPU_UOP_FABS && op != NPU_UOP_FNEG ? 0x7fc00000 : as_bits(f);
+}
+
 /* Comparisons, integers, selection. */
 static int run_other(unsigned int op, uint32_t a, uint32_t b, uint32_t c, uint32_t *r)
 {
@@ -366,7 +372,7 @@ int nc_map_run(const struct nc_map *m, const uint32_t *in, uint32_t *out)
 			continue;
 		}
 		if (!run_float(op, as_float(src[0]), as_float(src[1]), as_float(src[2]), &f))
-			value[i] = as_bits(f);
+			value[i] = float_bits(op, f);
 		else if (run_other(op, src[0], src[1], src[2], &value[i]))
 			return -ENOTSUP;
 	}

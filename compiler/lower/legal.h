@@ -171,6 +171,12 @@ int nc_legal_scatter_rows(struct nc_legal *l, const struct nc_node *n);
 /* Loop strides of @v's dimensions from @first on, as a KIR view of @count loops. */
 struct kir_view nc_legal_loops(const struct nc_view *v, unsigned int first, unsigned int count);
 
+/* Input @i as a value of @lp: a constant of the program when it is one number. */
+int nc_legal_load(struct nc_legal *l, const struct nc_node *n, uint32_t i, struct nc_loop *lp);
+/* Integers of 8 and 16 bits wrap around. */
+int nc_legal_narrow(struct nc_map *m, enum npu_graph_dtype dtype, int value);
+/* @ret, with a message if it is -E2BIG. */
+int nc_legal_too_long(struct nc_legal *l, const struct nc_node *n, int ret);
 /* Emit operator @n over values @x, with a message when its attributes forbid it. */
 int nc_legal_emit(struct nc_legal *l, const struct nc_node *n, struct nc_map *m, const int *x);
 

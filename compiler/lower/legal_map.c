@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators that work element by element: loads, the operator's function, a store. */
 #include <errno.h>
-#include <math.h>
-#include <string.h>
 
 #include "legal.h"
 #include "graph/ops.h"
@@ -10,8 +8,7 @@
 /* More inputs than this are taken in several maps. */
 #define VARIADIC_MAX	8
 
-/* Input @i as a value: a constant of the program when it is one number. */
-static int load_input(struct nc_legal *l, const struct nc_node *n, uint32_t i,
+int nc_legal_load(struct nc_legal *l, const struct nc_node *n, uint32_t i,
 		      struct nc_loop *lp)
 {
 	const struct nc_tensor *t = nc_in(l->g, n, i);
@@ -25,7 +22,7 @@ static int load_input(struct nc_legal *l, const struct nc_node *n, uint32_t i,
 	return ret ? ret : nc_loop_load(lp, &v);
 }
 
-static int too_long(struct nc_legal *l, const struct nc_node *n, int ret)
+int nc_legal_too_long(struct nc_legal *l, const struct nc_node *n, int ret)
 {
 	if (ret == -E2BIG)
 		return nc_node_error(l->diag, n, ret,
@@ -33,8 +30,7 @@ static int too_long(struct nc_legal *l, const struct nc_node *n, int ret)
 	return ret;
 }
 
-/* Integers of 8 and 16 bits wrap around. */
-static int narrow(struct nc_map *m, enum npu_graph_dtype dtype, int r)
+int nc_legal_narrow(struct nc_map *m, enum npu_graph_dtype dtype, int r)
 {
 	int shift;
 
@@ -66,18 +62,18 @@ int nc_lower_pointwise(struct nc_legal *l, const struct nc_node *n)
 		x[i] = -ENOENT;
 		if (!nc_in(l->g, n, i))
 			continue;
-		x[i] = load_input(l, n, i, &lp);
+		x[i] = nc_legal_load(l, n, i, &lp);
 		if (x[i] < 0)
-			return too_long(l, n, x[i]);
+			return nc_legal_too_long(l, n, x[i]);
 	}
-	ret = narrow(&lp.m, y->dtype, nc_legal_emit(l, n, &lp.m, x));
+	ret = nc_legal_narrow(&lp.m, y->dtype, nc_legal_emit(l, n, &lp.m, x));
 	if (ret < 0)
-		return too_long(l, n, ret);
+		return nc_legal_too_long(l, n, ret);
 	x[0] = ret;
 	ret = nc_legal_out(l, n, 0, &out);
 	ret = ret ? ret : nc_loop_store(&lp, &out, x[0]);
 	ret = ret ? ret : nc_loop_emit(l, n, &lp);
-	return too_long(l, n, ret);
+	return nc_legal_too_long(l, n, ret);
 }
 
 /* One map over inputs [from, to), and over @part if it is not the first. */
@@ -95,7 +91,7 @@ static int variadic_part(struct nc_legal *l, const struct nc_node *n, uint32_t f
 	if (part)
 		r = nc_loop_load(&lp, part);
 	for (uint32_t i = from; i < to; i++) {
-		int x = load_input(l, n, i, &lp);
+		int x = nc_legal_load(l, n, i, &lp);
 
 		if (x < 0)
 			return x;
@@ -103,7 +99,7 @@ static int variadic_part(struct nc_legal *l, const struct nc_node *n, uint32_t f
 	}
 	if (mean && to == n->ins)
 		r = nc_map_op(&lp.m, NPU_UOP_FDIV, r, nc_map_float(&lp.m, (float)n->ins), 0);
-	r = nc_loop_store(&lp, out, narrow(&lp.m, nc_out(l->g, n, 0)->dtype, r));
+	r = nc_loop_store(&lp, out, nc_legal_narrow(&lp.m, nc_out(l->g, n, 0)->dtype, r));
 	return r ? r : nc_loop_emit(l, n, &lp);
 }
 
@@ -123,215 +119,5 @@ int nc_lower_variadic(struct nc_legal *l, const struct nc_node *n)
 		ret = ret ? ret : variadic_part(l, n, from, to, from ? &last : NULL, &part);
 		last = part;
 	}
-	return too_long(l, n, ret);
-}
-
-static int op1(struct nc_map *m, enum npu_uop op, int a)
-{
-	return nc_map_op(m, op, a, 0, 0);
-}
-
-static int op2(struct nc_map *m, enum npu_uop op, int a, int b)
-{
-	return nc_map_op(m, op, a, b, 0);
-}
-
-static int op3(struct nc_map *m, enum npu_uop op, int a, int b, int c)
-{
-	return nc_map_op(m, op, a, b, c);
-}
-
-static int k(struct nc_map *m, float value)
-{
-	return nc_map_float(m, value);
-}
-
-static int bits(struct nc_map *m, uint32_t value)
-{
-	return nc_map_bits(m, value);
-}
-
-static int sel(struct nc_map *m, int cond, int yes, int no)
-{
-	return op3(m, NPU_UOP_SEL, cond, yes, no);
-}
-
-/*
- * log2 |x| as an unevaluated sum hi + lo with a relative error near 2^-30.
- * |x| = m 2^e with m in [sqrt 1/2, sqrt 2); log m = 2 atanh(s), s = (m - 1) /
- * (m + 1), whose first term is carried in two parts.
- */
-static void log2_parts(struct nc_map *m, int x, int *hi, int *lo)
-{
-	const double scale = 2 / M_LN2;
-	const float scale_hi = (float)scale, scale_lo = (float)(scale - scale_hi);
-	const uint32_t root = 0x3f3504f3;	/* sqrt 1/2 */
-	int ax = op1(m, NPU_UOP_FABS, x);
-	int tiny = op2(m, NPU_UOP_FLT, ax, k(m, 0x1p-126f));
-	int word, e, mant, f, d, d_lo, s, s_lo, z, tail, t;
-
-	word = sel(m, tiny, op2(m, NPU_UOP_FMUL, ax, k(m, 0x1p24f)), ax);
-	word = op2(m, NPU_UOP_IADD, word, bits(m, 0x3f800000 - root));
-	e = op2(m, NPU_UOP_ISUB, op2(m, NPU_UOP_ISHR, word, bits(m, 23)), bits(m, 127));
-	e = op2(m, NPU_UOP_FSUB, op1(m, NPU_UOP_I2F, e), sel(m, tiny, k(m, 24), k(m, 0)));
-	mant = op2(m, NPU_UOP_IAND, word, bits(m, 0x7fffff));
-	mant = op2(m, NPU_UOP_IADD, mant, bits(m, root));
-
-	f = op2(m, NPU_UOP_FSUB, mant, k(m, 1));
-	d = op2(m, NPU_UOP_FADD, mant, k(m, 1));
-	d_lo = op2(m, NPU_UOP_FSUB, mant, op2(m, NPU_UOP_FSUB, d, k(m, 1)));
-	s = op2(m, NPU_UOP_FDIV, f, d);
-	t = op1(m, NPU_UOP_FNEG, s);
-	s_lo = op3(m, NPU_UOP_FMA, t, d, f);
-	s_lo = op3(m, NPU_UOP_FMA, t, d_lo, s_lo);
-	s_lo = op2(m, NPU_UOP_FDIV, s_lo, d);
-	z = op2(m, NPU_UOP_FMUL, s, s);
-	tail = op3(m, NPU_UOP_FMA, z, k(m, 1.0f / 11), k(m, 1.0f / 9));
-	tail = op3(m, NPU_UOP_FMA, z, tail, k(m, 1.0f / 7));
-	tail = op3(m, NPU_UOP_FMA, z, tail, k(m, 1.0f / 5));
-	tail = op3(m, NPU_UOP_FMA, z, tail, k(m, 1.0f / 3));
-	tail = op2(m, NPU_UOP_FMUL, z, tail);
-	s_lo = op3(m, NPU_UOP_FMA, s, tail, s_lo);
-
-	t = op2(m, NPU_UOP_FMUL, s, k(m, scale_hi));
-	*lo = op3(m, NPU_UOP_FMA, s, k(m, scale_hi), op1(m, NPU_UOP_FNEG, t));
-	*lo = op3(m, NPU_UOP_FMA, s, k(m, scale_lo), *lo);
-	*lo = op3(m, NPU_UOP_FMA, s_lo, k(m, scale_hi), *lo);
-	*hi = op2(m, NPU_UOP_FADD, e, t);
-	*lo = op2(m, NPU_UOP_FADD, *lo,
-		  op2(m, NPU_UOP_FSUB, t, op2(m, NPU_UOP_FSUB, *hi, e)));
-	*hi = sel(m, op2(m, NPU_UOP_FEQ, ax, k(m, 0)), k(m, -INFINITY), *hi);
-	*hi = sel(m, op2(m, NPU_UOP_FEQ, ax, k(m, INFINITY)), k(m, INFINITY), *hi);
-}
-
-/*
- * x^y from log2 |x|: 2^(y log2 |x|), split into 2^n and a rest below 1/2, with
- * the sign and the special cases of C's pow(), except that a negative infinite
- * x with a fractional y gives NaN. At most 4 ulp.
- */
-static int pow_parts(struct nc_map *m, int x, int y, int hi, int lo)
-{
-	/* |x| is 1: 1, also for an infinite exponent. */
-	int e = sel(m, op2(m, NPU_UOP_FEQ, hi, k(m, 0)), k(m, 0), y);
-	int p = op2(m, NPU_UOP_FMUL, e, hi);
-	int p_lo = op3(m, NPU_UOP_FMA, e, hi, op1(m, NPU_UOP_FNEG, p));
-	int n, r, half, whole, odd, sign;
-
-	p_lo = op3(m, NPU_UOP_FMA, e, lo, p_lo);
-	p_lo = sel(m, op2(m, NPU_UOP_FLT, op1(m, NPU_UOP_FABS, p), k(m, 200)), p_lo, k(m, 0));
-	p = op2(m, NPU_UOP_FMIN, op2(m, NPU_UOP_FMAX, p, k(m, -200)), k(m, 200));
-	n = op1(m, NPU_UOP_FRINT, p);
-	r = op2(m, NPU_UOP_FADD, op2(m, NPU_UOP_FSUB, p, n), p_lo);
-	r = op1(m, NPU_UOP_EXP, op2(m, NPU_UOP_FMUL, r, k(m, (float)M_LN2)));
-	n = op1(m, NPU_UOP_F2I, n);
-	half = op2(m, NPU_UOP_ISAR, n, bits(m, 1));
-	n = op2(m, NPU_UOP_ISUB, n, half);
-	half = op2(m, NPU_UOP_ISHL, op2(m, NPU_UOP_IADD, half, bits(m, 127)), bits(m, 23));
-	n = op2(m, NPU_UOP_ISHL, op2(m, NPU_UOP_IADD, n, bits(m, 127)), bits(m, 23));
-	r = op2(m, NPU_UOP_FMUL, op2(m, NPU_UOP_FMUL, r, half), n);
-
-	whole = op2(m, NPU_UOP_FEQ, op1(m, NPU_UOP_FRINT, y), y);
-	half = op2(m, NPU_UOP_FMUL, y, k(m, 0.5f));
-	odd = sel(m, op2(m, NPU_UOP_FEQ, op1(m, NPU_UOP_FRINT, half), half), bits(m, 0), whole);
-	sign = op2(m, NPU_UOP_IAND, x, op2(m, NPU_UOP_IAND, odd, bits(m, 0x80000000)));
-	r = op2(m, NPU_UOP_IOR, r, sign);
-	r = sel(m, op2(m, NPU_UOP_FLT, x, k(m, 0)), sel(m, whole, r, k(m, NAN)), r);
-	r = sel(m, op2(m, NPU_UOP_FEQ, x, x), r, x);
-	return sel(m, op2(m, NPU_UOP_FEQ, y, k(m, 0)), k(m, 1), r);
-}
-
-/* The whole function in one program: for folding; too long for the device. */
-int nc_emit_pow(struct nc_map *m, const struct nc_node *n, const int *x)
-{
-	int hi, lo;
-
-	(void)n;
-	log2_parts(m, x[0], &hi, &lo);
-	return pow_parts(m, x[0], x[1], hi, lo);
-}
-
-/* x^y by squaring for a small whole y, by the square root for 1/2; else -EDOM. */
-static int pow_constant(struct nc_map *m, int x, float y)
-{
-	unsigned int left = (unsigned int)fabsf(y);
-	int square = x, r = -1;
-
-	if (y == 0.5f)
-		return op1(m, NPU_UOP_FSQRT, x);
-	if (y != truncf(y) || fabsf(y) > 8)
-		return -EDOM;
-	if (!left)
-		return op1(m, NPU_UOP_MOV, k(m, 1));
-	for (; left; left >>= 1) {
-		if (left & 1)
-			r = r < 0 ? square : op2(m, NPU_UOP_FMUL, r, square);
-		if (left > 1)
-			square = op2(m, NPU_UOP_FMUL, square, square);
-	}
-	if (y < 0)
-		return op2(m, NPU_UOP_FDIV, k(m, 1), r);
-	return r == x ? op1(m, NPU_UOP_MOV, r) : r;
-}
-
-/* Input @i as an fp32 value. */
-static int load_float(struct nc_legal *l, const struct nc_node *n, uint32_t i,
-		      struct nc_loop *lp)
-{
-	bool ints = nc_dtype_class(nc_in(l->g, n, i)->dtype) != NC_CLASS_FLOAT;
-	float scalar;
-	int r;
-
-	if (nc_legal_scalar(l, n, i, &scalar))
-		return k(&lp->m, scalar);
-	r = load_input(l, n, i, lp);
-	return ints ? op1(&lp->m, NPU_UOP_I2F, r) : r;
-}
-
-/* Two maps: log2 of the base, over its own shape, and the rest. */
-static int pow_general(struct nc_legal *l, const struct nc_node *n, struct nc_loop *lp)
-{
-	const struct nc_tensor *x = nc_in(l->g, n, 0);
-	struct nc_view hi, lo;
-	struct nc_loop first;
-	int r, r_lo, ret;
-
-	ret = nc_legal_temp(l, NPU_F32, x->rank, x->dim, NULL, &hi);
-	ret = ret ? ret : nc_legal_temp(l, NPU_F32, x->rank, x->dim, NULL, &lo);
-	if (ret)
-		return ret;
-	nc_loop_init(&first, x->rank, x->dim);
-	log2_parts(&first.m, load_float(l, n, 0, &first), &r, &r_lo);
-	ret = nc_loop_store(&first, &hi, r);
-	ret = ret ? ret : nc_loop_store(&first, &lo, r_lo);
-	ret = ret ? ret : nc_loop_emit(l, n, &first);
-	if (ret)
-		return ret;
-	r = load_float(l, n, 1, lp);
-	return r < 0 ? r : pow_parts(&lp->m, load_float(l, n, 0, lp), r, nc_loop_load(lp, &hi),
-				     nc_loop_load(lp, &lo));
-}
-
-/* Of integers through fp32: exact up to 2^24, as far as the result is. */
-int nc_lower_pow(struct nc_legal *l, const struct nc_node *n)
-{
-	const struct nc_tensor *y = nc_out(l->g, n, 0);
-	bool ints = nc_dtype_class(y->dtype) != NC_CLASS_FLOAT;
-	struct nc_view out;
-	struct nc_loop lp;
-	float exponent;
-	int r = -EDOM, ret;
-
-	nc_loop_init(&lp, y->rank, y->dim);
-	if (nc_legal_scalar(l, n, 1, &exponent))
-		r = pow_constant(&lp.m, load_float(l, n, 0, &lp), exponent);
-	if (r == -EDOM)
-		r = pow_general(l, n, &lp);
-	if (ints)
-		r = narrow(&lp.m, y->dtype, op1(&lp.m, NPU_UOP_F2I, r));
-	if (r < 0)
-		return too_long(l, n, r);
-	ret = nc_legal_out(l, n, 0, &out);
-	ret = ret ? ret : nc_loop_store(&lp, &out, r);
-	ret = ret ? ret : nc_loop_emit(l, n, &lp);
-	return too_long(l, n, ret);
+	return nc_legal_too_long(l, n, ret);
 }

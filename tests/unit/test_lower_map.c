@@ -2,6 +2,7 @@
 /* Operators that work element by element, through front half and kernel IR. */
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net.h"
@@ -326,6 +327,125 @@ static void test_pow_integers(void **state)
 	ref_tensor_free(&a);
 }
 
+/* As 64-bit integers; 0 where there is no such integer. */
+static int32_t int_power(int32_t x, int32_t y)
+{
+	int64_t r = 1;
+
+	if (y < 0)
+		return x == 1 || x == -1 ? (y % 2 ? x : 1) : 0;
+	while (y--)
+		r *= x;
+	return (int32_t)r;
+}
+
+/* Integers stay integers, beyond what fp32 holds; @how: input, list or number. */
+static void int_powers(int how, bool folded)
+{
+	static const int32_t x[] = { 0, 1, -1, 2, -2, 3, -3, 7, 10, 46340, 1290, 19, -5 };
+	static const int32_t y[] = { 5, 40, 33, 30, 31, 19, 13, 11, 9, 2, 3, 7, 0 };
+	static const int32_t negative[] = { 1, -3, -3, -1, -2, -1, -1, -1, -1, -1, -1, -1, -1 };
+	enum { COUNT = sizeof(x) / sizeof(*x) };
+
+	for (int one = how == 2 ? 0 : 12; one < 13; one++) {
+		const int32_t *power = how == 3 ? negative : y, same = (int32_t)one;
+		const int64_t list[] = { COUNT };
+		struct nc_node *n;
+		struct net net;
+		int in[2];
+
+		net_begin(&net);
+		in[0] = folded ? npu_graph_const(net.g, NULL, NPU_GRAPH_I32, 1, list, x) :
+				 net_input_i32(&net, COUNT, x);
+		if (how == 2)
+			in[1] = npu_graph_const(net.g, NULL, NPU_GRAPH_I32, 0, NULL, &same);
+		else if (how == 1)
+			in[1] = npu_graph_const(net.g, NULL, NPU_GRAPH_I32, 1, list, power);
+		else
+			in[1] = net_input_i32(&net, COUNT, power);
+		n = net_node(&net, "Pow", 2, in, 1);
+		net_add(&net, n);
+		npu_graph_output(net.g, "y", net_out(n, 0));
+		assert_int_equal(folded && how, net.g->tensor[net_out(n, 0)]->data != NULL);
+		net_run(&net);
+		for (uint32_t t = 0; t < net.k->tensors; t++)
+			for (int i = 0; net.k->tensor[t].kind == KIR_OUTPUT && i < COUNT; i++)
+				if (how != 2 || (abs(x[i]) < 5 && same < 12))
+					assert_int_equal((int32_t)net.data->word[t][i],
+							 int_power(x[i], how == 2 ? same : power[i]));
+		net_end(&net);
+	}
+}
+
+static void test_int_pow(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 4; how++)
+		int_powers(how, false);
+	int_powers(1, true);
+	int_powers(2, true);
+}
+
+/* Integers to the power of floats, which may be fractions. */
+static void test_int_float_pow(void **state)
+{
+	static const int32_t x[] = { 8, 9, 1000000, 3, 2, 16777217, 4 };
+	static const float y[] = { 0.5f, 0.5f, 0.5f, 18, 2.5f, 1, -1 };
+	static const int32_t want[] = { 2, 3, 1000, 387420489, 5, 16777217, 0 };
+	const struct ref_tensor power = tensor(SHAPE(7), y);
+	struct nc_node *n;
+	struct net net;
+	int in[2];
+
+	(void)state;
+	net_begin(&net);
+	in[0] = net_input_i32(&net, 7, x);
+	in[1] = net_input(&net, &power);
+	n = net_node(&net, "Pow", 2, in, 1);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	net_run(&net);
+	for (uint32_t t = 0; t < net.k->tensors; t++)
+		for (int i = 0; net.k->tensor[t].kind == KIR_OUTPUT && i < 7; i++)
+			assert_int_equal((int32_t)net.data->word[t][i], want[i]);
+	net_end(&net);
+	ref_tensor_free((struct ref_tensor *)(uintptr_t)&power);
+}
+
+/* Arithmetic on constants makes the device's NaN; a change of sign does not. */
+static void test_folded_nan(void **state)
+{
+	const float inf = INFINITY, nan = NAN;
+	static const struct {
+		const char *op;
+		bool inf;
+		uint32_t want;
+	} cases[] = {
+		{ "Sub", true, 0x7fc00000 }, { "Div", true, 0x7fc00000 },
+		{ "Sin", true, 0x7fc00000 }, { "Neg", false, 0xffc00000 },
+		{ "Abs", false, 0x7fc00000 }, { "Sqrt", false, 0x7fc00000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct nc_node *n;
+		struct net net;
+		uint32_t bits;
+		int in[2];
+
+		net_begin(&net);
+		in[0] = npu_graph_const(net.g, NULL, NPU_GRAPH_F32, 0, NULL,
+					cases[i].inf ? &inf : &nan);
+		in[1] = in[0];
+		n = net_node(&net, cases[i].op, nc_op_find(cases[i].op)->in_max, in, 1);
+		net_add(&net, n);
+		assert_non_null(net.g->tensor[net_out(n, 0)]->data);
+		memcpy(&bits, net.g->tensor[net_out(n, 0)]->data, sizeof(bits));
+		assert_int_equal(bits, cases[i].want);
+		net_end(&net);
+	}
+}
+
 /* Without joining, eight dimensions do not fit the kernel IR's six. */
 static void test_many_dimensions(void **state)
 {
@@ -360,6 +480,9 @@ int main(void)
 		cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_pow),
 		cmocka_unit_test(test_pow_integers),
+		cmocka_unit_test(test_int_pow),
+		cmocka_unit_test(test_int_float_pow),
+		cmocka_unit_test(test_folded_nan),
 		cmocka_unit_test(test_many_dimensions),
 	};
 
