@@ -115,6 +115,13 @@ uint32_t nc_x_cast(const struct nc_expand *e, uint32_t t, enum npu_graph_dtype d
 
 uint32_t nc_x_scalar(const struct nc_expand *e, enum nc_opcode code, uint32_t t, float value)
 {
+	enum npu_graph_dtype dtype = nc_x_get(e, t)->dtype;
+
+	/* In half precision an epsilon might be 0; the device computes in fp32 in any case. */
+	if (dtype == NPU_GRAPH_F16 || dtype == NPU_GRAPH_BF16) {
+		t = nc_x_2(e, code, nc_x_cast(e, t, NPU_GRAPH_F32), nc_x_float(e, value));
+		return nc_x_cast(e, t, dtype);
+	}
 	return nc_x_2(e, code, t, nc_x_cast(e, nc_x_float(e, value), nc_x_get(e, t)->dtype));
 }
 

@@ -154,8 +154,10 @@ int nc_expand_layer_norm(const struct nc_expand *e)
 	if (nc_x_in(e, 2) != NC_NONE)
 		t = nc_x_2(e, NC_OP_Add, t, nc_x_in(e, 2));
 	nc_x_result(e, 0, t);
-	nc_x_result(e, 1, m.mean);
-	nc_x_result(e, 2, inverse);
+	for (uint32_t i = 1; i < e->n->outs; i++)
+		if (nc_x_wanted(e, i))
+			nc_x_result(e, i, nc_x_cast(e, i == 1 ? m.mean : inverse,
+						    nc_x_get(e, e->n->out[i])->dtype));
 	return nc_x_done(e);
 }
 

@@ -4,6 +4,9 @@
 
 #include "expand.h"
 
+/* Windows of more elements are taken apart: a whole one must be in the scratchpad. */
+#define LARGE_WINDOW	1024
+
 /* Axes @first .. + @count of @w as a pooling node of the same kind over @x. */
 static uint32_t pool_axes(const struct nc_expand *e, const struct nc_window *w,
 			  unsigned int first, unsigned int count, uint32_t x)
@@ -111,16 +114,56 @@ static uint32_t pool_values(const struct nc_expand *e, uint32_t x)
 	return nc_x_node(e, e->n->op->code, attr, 1, &x);
 }
 
+/* One window over everything, without padding: a reduction. */
+static bool sees_all(const struct nc_window *w)
+{
+	for (unsigned int i = 0; i < w->spatial; i++)
+		if (w->out[i] != 1 || w->in[i] != w->kernel[i] || w->dilation[i] != 1 ||
+		    w->pad[0][i] || w->pad[1][i])
+			return false;
+	return true;
+}
+
+static uint32_t pool_all(const struct nc_expand *e)
+{
+	unsigned int axes = ((1u << nc_x_get(e, nc_x_in(e, 0))->rank) - 1) & ~3u;
+
+	return nc_x_reduce(e, e->n->op->code == NC_OP_MaxPool ? NC_OP_ReduceMax :
+			      e->n->op->code == NC_OP_SumPool ? NC_OP_ReduceSum : NC_OP_ReduceMean,
+			   nc_x_in(e, 0), axes);
+}
+
 /*
- * Three axes: the last two first, with the depth among the channels, then the
- * depth. Maximum and sum do not care; an average is one of averages, as the
- * number of elements in a window is a product over the axes.
+ * More than two axes, or a window too large for a scratchpad: the last two
+ * first, with the depth among the channels, then the depth; or the columns,
+ * then the rows. Maximum and sum do not care; an average is one of averages, as
+ * the number of elements in a window is a product over the axes.
  */
-int nc_expand_pool(const struct nc_expand *e)
+static uint32_t pool_apart(const struct nc_expand *e, const struct nc_window *w)
 {
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *y = nc_x_get(e, e->n->out[0]);
+	const int64_t flat[] = { x->dim[0], x->dim[1] * x->dim[2], x->dim[3], x->dim[4] };
+	const int64_t deep[] = { x->dim[0], x->dim[1], x->dim[2], w->out[1] * w->out[2] };
+	const int64_t rows[] = { x->dim[0], x->dim[1] * x->dim[2], x->dim[3], 1 };
+	const int64_t columns[] = { x->dim[0], x->dim[1], x->dim[2], w->out[1] };
+	uint32_t t = nc_x_in(e, 0);
+
+	if (w->spatial == 2) {
+		t = pool_axes(e, w, 1, 1, nc_x_reshape(e, t, 4, rows));
+		t = pool_axes(e, w, 0, 1, nc_x_reshape(e, t, 4, columns));
+	} else {
+		t = pool_axes(e, w, 1, 2, nc_x_reshape(e, t, 4, flat));
+		t = pool_axes(e, w, 0, 1, nc_x_reshape(e, t, 4, deep));
+	}
+	return nc_x_reshape(e, t, y->rank, y->dim);
+}
+
+int nc_expand_pool(const struct nc_expand *e)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0));
 	struct nc_window w;
 	int ret = nc_window_get(e->g, e->n, &w);
+	int64_t taps = 1;
 	uint32_t t;
 
 	if (ret)
@@ -137,16 +180,15 @@ int nc_expand_pool(const struct nc_expand *e)
 		nc_x_result(e, 0, nc_x_cast(e, t, x->dtype));
 		return nc_x_done(e);
 	}
-	if (w.spatial < 3)
+	for (unsigned int i = 0; i < w.spatial; i++)
+		taps *= w.kernel[i];
+	if (taps > LARGE_WINDOW && sees_all(&w))
+		nc_x_result(e, 0, pool_all(e));
+	else if (w.spatial > 2 || (w.spatial == 2 && taps > LARGE_WINDOW && w.kernel[0] > 1 &&
+				   w.kernel[1] > 1))
+		nc_x_result(e, 0, pool_apart(e, &w));
+	else
 		return NC_EXPAND_KEEP;
-
-	const int64_t flat[] = { x->dim[0], x->dim[1] * x->dim[2], x->dim[3], x->dim[4] };
-	const int64_t deep[] = { x->dim[0], x->dim[1], x->dim[2], w.out[1] * w.out[2] };
-
-	t = nc_x_reshape(e, nc_x_in(e, 0), 4, flat);
-	t = nc_x_reshape(e, pool_axes(e, &w, 1, 2, t), 4, deep);
-	t = pool_axes(e, &w, 0, 1, t);
-	nc_x_result(e, 0, nc_x_reshape(e, t, y->rank, y->dim));
 	return nc_x_done(e);
 }
 

@@ -338,21 +338,42 @@ static uint32_t extrapolate(const struct nc_expand *e, const struct resize *r, u
 				    y->dtype), t);
 }
 
+/* Sums that were made as floats in the integer type: towards 0, and no further than it goes. */
+static uint32_t to_integers(const struct nc_expand *e, uint32_t t, enum npu_graph_dtype dtype)
+{
+	bool is_signed = dtype != NPU_GRAPH_U8;
+	unsigned int bits = 8 * (unsigned int)nc_dtype_bytes(dtype);
+	float high;
+
+	if (bits < 32) {
+		high = (float)((1 << (bits - is_signed)) - 1);
+		t = nc_x_node(e, NC_OP_Clip, NULL, 3,
+			      (const uint32_t[]){ t, nc_x_float(e, is_signed ? -high - 1 : 0),
+						  nc_x_float(e, high) });
+	}
+	return nc_x_cast(e, t, dtype);
+}
+
 int nc_expand_resize(const struct nc_expand *e)
 {
 	bool crop = !strcmp(nc_attr(e->n, "coordinate_transformation_mode")->s,
 			    "tf_crop_and_resize");
 	bool nearest = !strcmp(nc_attr(e->n, "mode")->s, "nearest");
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0));
+	bool ints = nc_dtype_class(x->dtype) != NC_CLASS_FLOAT && !nearest;
 	uint32_t t = nc_x_in(e, 0);
 	struct resize r;
 	int ret = resize_get(e->g, e->n, &r);
 
 	if (ret)
 		return ret;
+	if (ints)
+		t = nc_x_cast(e, t, NPU_GRAPH_F32);
 	for (unsigned int a = 0; a < x->rank; a++)
 		if (r.moved[a])
 			t = nearest ? resize_nearest(e, &r, a, t) : resize_product(e, &r, a, t);
+	if (ints)
+		t = to_integers(e, t, x->dtype);
 	for (unsigned int a = 0; crop && a < x->rank; a++)
 		if (r.moved[a])
 			t = extrapolate(e, &r, a, x->dim[a], t);

@@ -133,6 +133,9 @@ EXPAND(lp_norm);
 EXPAND(lrn);
 EXPAND(mean_variance);
 EXPAND(rms_norm);
+/* expand/expand_matmul.c */
+EXPAND(gemm);
+EXPAND(matmul);
 /* expand/expand_index.c */
 EXPAND(compress);
 EXPAND(gather);

@@ -66,7 +66,7 @@ int nc_infer_channel_norm(struct npu_graph *g, struct nc_node *n)
 int nc_infer_layer_norm(struct npu_graph *g, struct nc_node *n)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);
-	int axis = nc_axis(g, n, nc_attr(n, "axis")->i, x->rank), ret = 0;
+	int axis = nc_axis(g, n, nc_attr(n, "axis")->i, x->rank), ret = 0, stash;
 	char tx[NC_SHAPE_TEXT], ts[NC_SHAPE_TEXT];
 	int64_t dim[NPU_GRAPH_RANK_MAX];
 
@@ -85,7 +85,13 @@ int nc_infer_layer_norm(struct npu_graph *g, struct nc_node *n)
 	}
 	for (unsigned int i = 0; i < x->rank; i++)
 		dim[i] = (int)i < axis ? x->dim[i] : 1;
+	/* Statistics have the type that they are computed in. */
+	stash = nc_dtype_of_onnx(nc_attr(n, "stash_type")->i);
+	if (stash < 0 || nc_dtype_class((enum npu_graph_dtype)stash) != NC_CLASS_FLOAT)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "stash_type is %" PRId64 "; it must be a float type that is supported",
+				     nc_attr(n, "stash_type")->i);
 	for (uint32_t i = 1; !ret && i < n->outs; i++)
-		ret = nc_tensor_shape(g, n, n->out[i], x->dtype, x->rank, dim);
+		ret = nc_tensor_shape(g, n, n->out[i], (enum npu_graph_dtype)stash, x->rank, dim);
 	return ret ? ret : nc_infer_same(g, n);
 }

@@ -401,7 +401,7 @@ static bool beats(enum npu_rop rop, bool is_float, uint32_t x, uint32_t best)
 /* One result: @index holds the kept dimensions, the others run. */
 static uint32_t reduce_one(struct kir_data *d, const struct kir_reduce *r, const uint32_t *kept)
 {
-	bool is_float = d->k->tensor[r->in.tensor].dtype == NPU_F32;
+	bool is_float = kir_dtype(d->k->tensor[r->in.tensor].dtype) == NPU_F32;
 	bool arg = r->rop == NPU_ROP_ARGMAX || r->rop == NPU_ROP_ARGMIN;
 	uint32_t lane[NPU_REDUCE_LANES], index[KIR_DIMS] = { 0 }, dim[KIR_DIMS];
 	uint32_t e = 0, best = 0, best_e = 0;

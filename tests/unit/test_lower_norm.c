@@ -72,6 +72,46 @@ static void layer_norm(bool rms)
 	ref_tensor_free(&bias);
 }
 
+/* Statistics of half precision are singles unless the model says otherwise. */
+static void test_stash_type(void **state)
+{
+	static const enum npu_graph_dtype want[] = { NPU_GRAPH_F32, NPU_GRAPH_F16 };
+	const int64_t onnx[] = { 1, 10 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct nc_node *n;
+		struct net net;
+		int in[2];
+
+		net_begin(&net);
+		in[0] = npu_graph_input(net.g, "x", NPU_GRAPH_F16, 2, INTS(3, 4));
+		in[1] = npu_graph_input(net.g, "s", NPU_GRAPH_F16, 1, INTS(4));
+		n = net_node(&net, "LayerNormalization", 2, in, 3);
+		nc_attr_set_int(net.g, n, "stash_type", onnx[i]);
+		nc_attr_set_float(net.g, n, "epsilon", 1e-12f);
+		net_add(&net, n);
+		assert_int_equal(net.g->tensor[net_out(n, 0)]->dtype, NPU_GRAPH_F16);
+		for (uint32_t k = 1; k < 3; k++) {
+			assert_int_equal(net.g->tensor[net_out(n, k)]->dtype, want[i]);
+			npu_graph_output(net.g, k == 1 ? "mean" : "inverse", net_out(n, k));
+		}
+		net_bind(&net, 0, VALUES(1, 2, 3, 6, 0, 0, 4, 4, 1, 1, 1, 1));
+		net_bind(&net, 1, VALUES(1, 1, 1, 1));
+		net_run(&net);
+		for (uint32_t t = 0; t < net.k->tensors; t++)
+			if (net.k->tensor[t].kind == KIR_OUTPUT &&
+			    !strcmp(net.k->tensor[t].name, "mean"))
+				assert_memory_equal(net.data->word[t], VALUES(3, 2), 8);
+		/* What is added to the variance is not rounded to half precision. */
+		for (uint32_t t = 0; t < net.k->tensors; t++)
+			if (net.k->tensor[t].kind == KIR_OUTPUT &&
+			    !strcmp(net.k->tensor[t].name, "inverse"))
+				assert_true(((float *)net.data->word[t])[2] > 0.99e6f);
+		net_end(&net);
+	}
+}
+
 static void test_layer_norm(void **state)
 {
 	(void)state;
@@ -326,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layer_norm),
+		cmocka_unit_test(test_stash_type),
 		cmocka_unit_test(test_channel_norm),
 		cmocka_unit_test(test_batch_norm),
 		cmocka_unit_test(test_lrn),

@@ -176,7 +176,8 @@ static void test_conv_transpose(void **state)
 	}
 }
 
-static void pool(int spatial, bool average)
+/* @large: windows that do not stay whole, or see everything. */
+static void pool(int spatial, bool average, bool large)
 {
 	struct ref_pool attr = {
 		.ceil_mode = net_rand(2),
@@ -189,8 +190,16 @@ static void pool(int spatial, bool average)
 	int in, ret;
 
 	net_shape(2 + spatial, spatial > 2 ? 6 : 9, x_dim);
+	for (int i = 0; large && i < 2; i++) {
+		x_dim[i] = 1 + net_rand(2);
+		x_dim[2 + i] = 34 + net_rand(8);
+	}
 	x = net_values(2 + spatial, x_dim, -1, 1);
 	attr.win = random_window(spatial, x_dim + 2);
+	for (int i = 0; large && i < 2; i++) {
+		attr.win.dilations[i] = 1;
+		attr.win.kernel[i] = net_rand(2) ? x_dim[2 + i] : 33;
+	}
 	ret = average ? ref_average_pool(&attr, &x, &want) : ref_max_pool(&attr, &x, &want, NULL);
 	/* The oracle has no value for a window without any element. */
 	if (ret) {
@@ -214,9 +223,11 @@ static void test_pool(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		pool(1 + i % 3, false);
-		pool(1 + i % 3, true);
+		pool(1 + i % 3, false, false);
+		pool(1 + i % 3, true, false);
 	}
+	for (int i = 0; i < 20; i++)
+		pool(2 + i % 4 / 2, i & 1, true);
 }
 
 /* Norms of windows: the average that counts padding, times its number of taps. */
