@@ -146,11 +146,16 @@ static void expect_logits(const struct transformer *t, const int64_t *token, siz
 static void expect_greedy(const struct transformer *t, const int64_t *token, const float *logits)
 {
 	const size_t words = (size_t)t->size.vocabulary;
+	unsigned int changes = 0;
 
-	for (size_t i = PROMPT - 1; i < (size_t)t->size.steps; i++)
+	for (size_t i = PROMPT - 1; i < (size_t)t->size.steps; i++) {
 		for (size_t w = 0; w < words; w++)
 			assert_true(logits[i * words + w] <=
 				    logits[i * words + (size_t)token[i + 1]]);
+		changes += token[i + 1] != token[i];
+	}
+	/* Not the same word for ever. */
+	assert_true(changes > 3);
 }
 
 /* Step by step, the cache fed from run to run; then another sequence. */

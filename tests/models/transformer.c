@@ -109,7 +109,8 @@ static void fill_all(struct filler *f, const struct transformer_size *s, struct 
 		.layers = s->layers, .width = s->width, .heads = s->heads, .inner = s->inner,
 		.vocabulary = s->vocabulary, .decoder = s->decoder, .epsilon = EPSILON,
 	};
-	r->tokens = fill(f, (size_t)s->vocabulary * width, 0, 1);
+	/* A decoder's logits would say the last token again if that outweighed the layers. */
+	r->tokens = fill(f, (size_t)s->vocabulary * width, 0, s->decoder ? 0.2 : 1);
 	r->positions = fill(f, (size_t)s->steps * width, 0, 1);
 	r->norm = scale(f, s->width);
 	r->norm_bias = bias(f, s->width);

@@ -2,18 +2,23 @@
 /*
  * A model on the device core in this process, with what it costs.
  *
- *	net_run MODEL DIR [DEVICE]
+ *	net_run run MODEL DIR
+ *	net_run decode MODEL DIR GIVEN COUNT
  *
- * Reads DIR/input_I.bin, writes DIR/npu_I.bin. Prints, separated by spaces:
- * seconds to compile, descriptors, MACs, bytes moved, modelled cycles, milliseconds
- * of the second run, MiB of memory at most.
+ * Reads DIR/input_I.bin, writes DIR/npu_I.bin; as a decoder (transformer_gpt_step())
+ * reads GIVEN tokens of DIR/token.bin, writes the logits of COUNT steps to DIR/npu_0.bin
+ * and all tokens to DIR/npu_token.bin. Prints, separated by spaces: seconds to compile,
+ * descriptors, MACs, bytes moved, modelled cycles, milliseconds of the second run or of
+ * all steps, MiB of memory at most.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "decode.h"
 #include "npu.h"
 
 #define PATH_BYTES	4096
@@ -24,11 +29,12 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Of the processor, all threads; others on this machine do not count. */
 static double seconds(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -60,45 +66,136 @@ static void write_outputs(struct npu_model *model, struct npu_session *s, const 
 	}
 }
 
-int main(int argc, char **argv)
-{
-	struct npu_counters first, c;
-	struct npu_session *s;
+/**
+ * struct bench - a model and what it takes
+ * @dir: of its inputs and outputs
+ * @compile_seconds: of the processor
+ * @first: the counters before what is measured
+ * @started: when that began
+ */
+struct bench {
 	struct npu_device *dev;
 	struct npu_model *model;
-	struct rusage usage;
-	double at, compiled, ran;
+	struct npu_session *s;
+	const char *dir;
+	double compile_seconds;
+	struct npu_counters first;
+	double started;
+};
 
-	if (argc < 3) {
-		fputs("usage: net_run MODEL DIR [DEVICE]\n", stderr);
+static void open_bench(struct bench *b, const char *model, const char *dir)
+{
+	double at = seconds();
+
+	*b = (struct bench){ .dir = dir, .dev = npu_device_open("sim") };
+	if (!b->dev)
+		die("device");
+	b->model = npu_model_open(b->dev, model, "*=1");
+	if (!b->model)
+		die(model);
+	b->compile_seconds = seconds() - at;
+	b->s = npu_session_create(b->model);
+	if (!b->s)
+		die("session");
+}
+
+static void start(struct bench *b)
+{
+	if (npu_session_get_counters(b->s, &b->first))
+		die("counters");
+	b->started = seconds();
+}
+
+static void stop(const struct bench *b)
+{
+	double ran = seconds() - b->started;
+	struct npu_counters c;
+	struct rusage usage;
+
+	if (npu_session_get_counters(b->s, &c))
+		die("counters");
+	getrusage(RUSAGE_SELF, &usage);
+	printf("%.2f %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %.1f %ld\n",
+	       b->compile_seconds, c.descriptors - b->first.descriptors, c.macs - b->first.macs,
+	       c.read_bytes + c.write_bytes - b->first.read_bytes - b->first.write_bytes,
+	       c.cycles - b->first.cycles, ran * 1e3, usage.ru_maxrss / 1024);
+}
+
+static void close_bench(struct bench *b)
+{
+	npu_session_destroy(b->s);
+	npu_model_close(b->model);
+	npu_device_close(b->dev);
+}
+
+static void run(struct bench *b)
+{
+	read_inputs(b->model, b->s, b->dir);
+	if (npu_session_run(b->s))
+		die("run");
+	start(b);
+	if (npu_session_run(b->s))
+		die("run");
+	stop(b);
+	write_outputs(b->model, b->s, b->dir);
+}
+
+/* The whole of a file, read or written. */
+static void transfer(const char *dir, const char *name, const char *mode, void *data, size_t bytes)
+{
+	char path[PATH_BYTES];
+	size_t done;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, mode);
+	if (!f)
+		die(path);
+	done = *mode == 'r' ? fread(data, 1, bytes, f) : fwrite(data, 1, bytes, f);
+	if (fclose(f) || done != bytes)
+		die(path);
+}
+
+static void decode(struct bench *b, unsigned int given, unsigned int count)
+{
+	int out = decode_find_output(b->model, "logits");
+	struct npu_tensor_info info;
+	int64_t *token;
+	char *logits;
+
+	if (out < 0 || npu_model_output_info(b->model, (unsigned int)out, &info))
+		die("logits");
+	token = calloc(count + 1, sizeof(*token));
+	logits = calloc(count, info.bytes);
+	if (!token || !logits || given > count)
+		die("tokens");
+	transfer(b->dir, "token.bin", "rb", token, given * sizeof(*token));
+	if (decode_feed(b->model, b->s))
+		die("feed");
+	start(b);
+	if (decode_run(b->model, b->s, token, given, count, (float *)(void *)logits))
+		die("run");
+	stop(b);
+	transfer(b->dir, "npu_0.bin", "wb", logits, count * info.bytes);
+	transfer(b->dir, "npu_token.bin", "wb", token, (count + 1) * sizeof(*token));
+	free(token);
+	free(logits);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b;
+
+	if (!(argc == 4 && !strcmp(argv[1], "run")) && !(argc == 6 && !strcmp(argv[1], "decode"))) {
+		fputs("usage: see the top of net_run.c\n", stderr);
 		return 2;
 	}
-	dev = npu_device_open(argc > 3 ? argv[3] : "sim");
-	if (!dev)
-		die("device");
-	at = seconds();
-	model = npu_model_open(dev, argv[1], "*=1");
-	if (!model)
-		die(argv[1]);
-	compiled = seconds() - at;
-	s = npu_session_create(model);
-	if (!s)
-		die("session");
-	read_inputs(model, s, argv[2]);
-	if (npu_session_run(s) || npu_session_get_counters(s, &first))
-		die("run");
-	at = seconds();
-	if (npu_session_run(s) || npu_session_get_counters(s, &c))
-		die("run");
-	ran = seconds() - at;
-	write_outputs(model, s, argv[2]);
-	getrusage(RUSAGE_SELF, &usage);
-	printf("%.2f %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %.1f %ld\n", compiled,
-	       c.descriptors - first.descriptors, c.macs - first.macs,
-	       c.read_bytes + c.write_bytes - first.read_bytes - first.write_bytes,
-	       c.cycles - first.cycles, ran * 1e3, usage.ru_maxrss / 1024);
-	npu_session_destroy(s);
-	npu_model_close(model);
-	npu_device_close(dev);
+	open_bench(&b, argv[2], argv[3]);
+	if (argc == 4)
+		run(&b);
+	else
+		decode(&b, (unsigned int)strtoul(argv[4], NULL, 0),
+		       (unsigned int)strtoul(argv[5], NULL, 0));
+	close_bench(&b);
 	return 0;
 }

@@ -4,11 +4,14 @@
  *
  *	ort_run run MODEL DIR SEED [PHOTO]	writes DIR/input_I.bin and DIR/output_I.bin
  *	ort_run compare DIR OUTPUTS [DIR2]	compares with DIR/npu_I.bin
+ *	ort_run decode MODEL DIR GIVEN COUNT	a decoder with a cache, step by step
  *
  * Inputs are what DIR has, else random by SEED, or a photo as BlazeFace wants it; open
  * dimensions are 1. Outputs are floats; npu's may differ by 1e-3 of the largest one.
  * DIR2 has the outputs for another input: they must differ by more than that, or the
  * model's output says nothing.
+ * A decoder's outputs present_* and next_* are past_* and * of the next step; GIVEN tokens
+ * are those of DIR/token.bin. All logits are DIR/output_0.bin, tokens DIR/ort_token.bin.
  */
 #include <math.h>
 #include <stdio.h>
@@ -179,44 +182,174 @@ static void write_output(OrtValue *value, size_t index, const char *dir)
 	write_file(dir, "output", index, data, elems * sizeof(float));
 }
 
-static int run(const char *model, const char *dir, uint32_t seed, const char *photo)
-{
-	const char *in_name[TENSORS_MAX], *out_name[TENSORS_MAX];
-	OrtValue *in[TENSORS_MAX], *out[TENSORS_MAX] = { NULL };
-	OrtSessionOptions *options;
-	OrtAllocator *allocator;
+/**
+ * struct model - a session with its inputs and outputs
+ * @allocator: of the names
+ */
+struct model {
 	OrtSession *session;
+	OrtAllocator *allocator;
 	size_t ins, outs;
-	OrtEnv *env;
+	const char *in_name[TENSORS_MAX], *out_name[TENSORS_MAX];
+	OrtValue *in[TENSORS_MAX], *out[TENSORS_MAX];
+};
 
+static void open_model(struct model *m, const char *path)
+{
+	OrtSessionOptions *options;
+	OrtEnv *env;
+	char *name;
+
+	*m = (struct model){ .ins = 0 };
 	check(ort->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "ort_run", &env));
 	check(ort->CreateSessionOptions(&options));
-	check(ort->CreateSession(env, model, options, &session));
-	check(ort->GetAllocatorWithDefaultOptions(&allocator));
-	check(ort->SessionGetInputCount(session, &ins));
-	check(ort->SessionGetOutputCount(session, &outs));
-	if (ins > TENSORS_MAX || outs > TENSORS_MAX) {
+	check(ort->CreateSession(env, path, options, &m->session));
+	check(ort->GetAllocatorWithDefaultOptions(&m->allocator));
+	check(ort->SessionGetInputCount(m->session, &m->ins));
+	check(ort->SessionGetOutputCount(m->session, &m->outs));
+	if (m->ins > TENSORS_MAX || m->outs > TENSORS_MAX) {
 		fprintf(stderr, "ort_run: more than %d inputs or outputs\n", TENSORS_MAX);
-		return 1;
+		exit(1);
 	}
-	for (size_t i = 0; i < ins; i++) {
-		char *name;
+	for (size_t i = 0; i < m->ins; i++) {
+		check(ort->SessionGetInputName(m->session, i, m->allocator, &name));
+		m->in_name[i] = name;
+	}
+	for (size_t i = 0; i < m->outs; i++) {
+		check(ort->SessionGetOutputName(m->session, i, m->allocator, &name));
+		m->out_name[i] = name;
+	}
+}
 
-		check(ort->SessionGetInputName(session, i, allocator, &name));
-		in_name[i] = name;
-		in[i] = make_input(session, i, &seed, photo, dir);
-	}
-	for (size_t i = 0; i < outs; i++) {
-		char *name;
+static void run_model(struct model *m)
+{
+	check(ort->Run(m->session, NULL, m->in_name, (const OrtValue *const *)m->in, m->ins,
+		       m->out_name, m->outs, m->out));
+}
 
-		check(ort->SessionGetOutputName(session, i, allocator, &name));
-		out_name[i] = name;
-	}
-	check(ort->Run(session, NULL, in_name, (const OrtValue *const *)in, ins, out_name, outs, out));
-	for (size_t i = 0; i < outs; i++)
-		write_output(out[i], i, dir);
+static int run(const char *path, const char *dir, uint32_t seed, const char *photo)
+{
+	struct model m;
+
+	open_model(&m, path);
+	for (size_t i = 0; i < m.ins; i++)
+		m.in[i] = make_input(m.session, i, &seed, photo, dir);
+	run_model(&m);
+	for (size_t i = 0; i < m.outs; i++)
+		write_output(m.out[i], i, dir);
 	return 0;
 }
+
+/* ---- decoding ---- */
+
+static size_t find_name(const char *const *name, size_t count, const char *wanted)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(name[i], wanted))
+			return i;
+	fprintf(stderr, "ort_run: the model has no \"%s\"\n", wanted);
+	exit(1);
+}
+
+/* The output's value is the input's from now on. */
+static void pass_on(struct model *m, size_t output)
+{
+	const char *from = m->out_name[output];
+	char to[4096];
+	size_t in;
+
+	if (!strncmp(from, "present_", 8))
+		snprintf(to, sizeof(to), "past_%s", from + 8);
+	else if (!strncmp(from, "next_", 5))
+		snprintf(to, sizeof(to), "%s", from + 5);
+	else
+		return;
+	in = find_name(m->in_name, m->ins, to);
+	ort->ReleaseValue(m->in[in]);
+	m->in[in] = m->out[output];
+	m->out[output] = NULL;
+}
+
+/* Zeros: an empty cache, position 0. */
+static OrtValue *make_zeros(OrtSession *session, OrtAllocator *allocator, size_t index)
+{
+	const OrtTensorTypeAndShapeInfo *shape;
+	ONNXTensorElementDataType type;
+	int64_t dim[RANK_MAX];
+	OrtTypeInfo *info;
+	size_t rank, elems;
+	OrtValue *value;
+	void *data;
+
+	check(ort->SessionGetInputTypeInfo(session, index, &info));
+	check(ort->CastTypeInfoToTensorInfo(info, &shape));
+	check(ort->GetTensorElementType(shape, &type));
+	check(ort->GetDimensionsCount(shape, &rank));
+	check(ort->GetDimensions(shape, dim, rank < RANK_MAX ? rank : RANK_MAX));
+	check(ort->GetTensorShapeElementCount(shape, &elems));
+	check(ort->CreateTensorAsOrtValue(allocator, dim, rank, type, &value));
+	check(ort->GetTensorMutableData(value, &data));
+	memset(data, 0, elems * element_bytes(type));
+	ort->ReleaseTypeInfo(info);
+	return value;
+}
+
+static void read_tokens(const char *dir, int64_t *token, size_t count)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/token.bin", dir);
+	f = fopen(path, "rb");
+	if (!f || fread(token, sizeof(*token), count, f) != count)
+		die(path);
+	fclose(f);
+}
+
+static int decode(const char *path, const char *dir, size_t given, size_t count)
+{
+	int64_t *token = allocate((count + 1) * sizeof(*token)), *data;
+	size_t in, next, logits, elems;
+	OrtTensorTypeAndShapeInfo *shape;
+	struct model m;
+	char name[4096];
+	void *row;
+	FILE *f = open_file(dir, "output", 0, "wb");
+
+	open_model(&m, path);
+	in = find_name(m.in_name, m.ins, "token");
+	next = find_name(m.out_name, m.outs, "next_token");
+	logits = find_name(m.out_name, m.outs, "logits");
+	for (size_t i = 0; i < m.ins; i++)
+		m.in[i] = make_zeros(m.session, m.allocator, i);
+	read_tokens(dir, token, given);
+	for (size_t i = 0; i < count; i++) {
+		check(ort->GetTensorMutableData(m.in[in], (void **)&data));
+		*data = token[i];
+		run_model(&m);
+		check(ort->GetTensorMutableData(m.out[next], (void **)&data));
+		if (i + 1 >= given)
+			token[i + 1] = *data;
+		check(ort->GetTensorTypeAndShape(m.out[logits], &shape));
+		check(ort->GetTensorShapeElementCount(shape, &elems));
+		check(ort->GetTensorMutableData(m.out[logits], &row));
+		if (fwrite(row, sizeof(float), elems, f) != elems)
+			die("logits");
+		for (size_t k = 0; k < m.outs; k++)
+			pass_on(&m, k);
+		ort->ReleaseValue(m.out[logits]);
+		m.out[logits] = NULL;
+	}
+	if (fclose(f))
+		die("logits");
+	snprintf(name, sizeof(name), "%s/ort_token.bin", dir);
+	f = fopen(name, "wb");
+	if (!f || fwrite(token, sizeof(*token), count + 1, f) != count + 1 || fclose(f))
+		die(name);
+	return 0;
+}
+
+/* ---- comparing ---- */
 
 static float *read_floats(const char *dir, const char *stem, size_t index, size_t *count)
 {
@@ -285,6 +418,9 @@ int main(int argc, char **argv)
 	ort = OrtGetApiBase()->GetApi(ORT_API_VERSION);
 	if (ort && argc >= 5 && !strcmp(argv[1], "run"))
 		return run(argv[2], argv[3], (uint32_t)strtoul(argv[4], NULL, 0), argv[5]);
+	if (ort && argc == 6 && !strcmp(argv[1], "decode"))
+		return decode(argv[2], argv[3], strtoul(argv[4], NULL, 0),
+			      strtoul(argv[5], NULL, 0));
 	if (argc >= 4 && !strcmp(argv[1], "compare"))
 		return compare(argv[2], strtoul(argv[3], NULL, 0), argv[4]);
 	fputs("usage: see the top of ort_run.c\n", stderr);
