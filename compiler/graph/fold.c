@@ -336,6 +336,17 @@ int nc_eval_non_zero(struct npu_graph *g, struct nc_node *n)
 	return 0;
 }
 
+int nc_eval_has_element(struct npu_graph *g, struct nc_node *n)
+{
+	uint8_t *data = result(g, n, 0);
+
+	if (!data)
+		return -ENOMEM;
+	*data = nc_in(g, n, 0) != NULL;
+	nc_out(g, n, 0)->data = data;
+	return 0;
+}
+
 int nc_eval_size(struct npu_graph *g, struct nc_node *n)
 {
 	int64_t *data = result(g, n, 0);
@@ -386,7 +397,8 @@ static bool too_much(struct npu_graph *g, const struct nc_node *n)
 
 int nc_fold_node(struct npu_graph *g, struct nc_node *n)
 {
-	bool values = n->op->code != NC_OP_Shape && n->op->code != NC_OP_Size;
+	bool values = n->op->code != NC_OP_Shape && n->op->code != NC_OP_Size &&
+		      n->op->code != NC_OP_OptionalHasElement;
 	bool wanted = false;
 	int ret;
 

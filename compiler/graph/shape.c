@@ -256,6 +256,12 @@ int nc_infer_non_zero(struct npu_graph *g, struct nc_node *n)
 	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_I64, 2, dim);
 }
 
+/* Tensors are all the optional things there are: they are there, or are not said. */
+int nc_infer_has_element(struct npu_graph *g, struct nc_node *n)
+{
+	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_BOOL, 0, NULL);
+}
+
 int nc_infer_size(struct npu_graph *g, struct nc_node *n)
 {
 	return nc_tensor_shape(g, n, n->out[0], NPU_GRAPH_I64, 0, NULL);
