@@ -159,6 +159,7 @@ ATTRS(axis_last) = { INT("axis", -1), END };
 ATTRS(axis_0) = { INT("axis", 0), END };
 ATTRS(axis_1) = { INT("axis", 1), END };
 ATTRS(concat) = { INT("axis", 0), END };
+ATTRS(loss) = { INT("ignore_index", 0), STRING("reduction", "mean"), END };
 ATTRS(reduce) = {
 	OLD_LIST("axes", INTS, 17),
 	INT("keepdims", 1),

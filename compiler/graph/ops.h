@@ -89,8 +89,9 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
-/* expand_resize.c, expand_einsum.c */
+/* expand_resize.c, expand_einsum.c, expand_loss.c */
 INFER(einsum);
+INFER(loss);
 INFER(resize);
 /* shape_index.c: indices */
 INFER(arg);
@@ -158,6 +159,8 @@ EXPAND(trilu);
 /* expand_einsum.c, expand_resize.c */
 EXPAND(einsum);
 EXPAND(resize);
+/* expand/expand_loss.c */
+EXPAND(loss);
 /* expand/expand_rnn.c */
 EXPAND(lstm);
 EXPAND(rnn);
