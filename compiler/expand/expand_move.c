@@ -33,6 +33,25 @@ int nc_expand_tile(const struct nc_expand *e)
 	return nc_x_done(e);
 }
 
+/* What is odd is cut off at the end, or added there. */
+int nc_expand_center_crop_pad(const struct nc_expand *e)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *y = nc_x_get(e, e->n->out[0]);
+	int64_t pad[2 * NPU_GRAPH_RANK_MAX] = { 0 };
+	uint32_t t = nc_x_in(e, 0);
+
+	for (unsigned int i = 0; i < x->rank; i++) {
+		int64_t more = y->dim[i] - x->dim[i];
+
+		if (more < 0)
+			t = nc_x_slice(e, t, i, -more / 2, -more / 2 + y->dim[i], 1);
+		pad[i] = more > 0 ? more / 2 : 0;
+		pad[x->rank + i] = more > 0 ? more - more / 2 : 0;
+	}
+	nc_x_result(e, 0, nc_x_pad(e, t, pad));
+	return nc_x_done(e);
+}
+
 int nc_expand_depth_to_space(const struct nc_expand *e)
 {
 	static const int64_t dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 };

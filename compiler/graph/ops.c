@@ -272,6 +272,9 @@ ATTRS(upsample) = {
 	END
 };
 ATTRS(einsum) = { STRING("equation", ""), END };
+ATTRS(center_crop_pad) = { LIST("axes", INTS), END };
+ATTRS(reverse_sequence) = { INT("batch_axis", 1), INT("time_axis", 0), END };
+ATTRS(tensor_scatter) = { INT("axis", -2), STRING("mode", "linear"), END };
 ATTRS(trilu) = { INT("upper", 1), END };
 ATTRS(eye_like) = { INT("dtype", 0), INT("k", 0), END };
 ATTRS(cum_sum) = { INT("exclusive", 0), INT("reverse", 0), END };

@@ -61,6 +61,7 @@ INFER(size);
 INFER(test);
 INFER(where);
 /* shape_move.c: the same elements elsewhere */
+INFER(center_crop_pad);
 INFER(concat);
 INFER(depth_to_space);
 INFER(eye_like);
@@ -148,7 +149,11 @@ EXPAND(one_hot);
 EXPAND(scatter_elements);
 EXPAND(scatter_nd);
 EXPAND(topk);
+/* expand/expand_sequence.c */
+EXPAND(reverse_sequence);
+EXPAND(tensor_scatter);
 /* expand/expand_move.c */
+EXPAND(center_crop_pad);
 EXPAND(cum_sum);
 EXPAND(depth_to_space);
 EXPAND(eye_like);

@@ -149,6 +149,29 @@ int nc_infer_pad(struct npu_graph *g, struct nc_node *n)
 	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
 }
 
+int nc_infer_center_crop_pad(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_attr *axes = nc_attr_given(n, "axes");
+	const struct nc_tensor *x = nc_in(g, n, 0);
+	int64_t size[NPU_GRAPH_RANK_MAX], dim[NPU_GRAPH_RANK_MAX];
+	int count = nc_in_ints(g, n, 1, size, NPU_GRAPH_RANK_MAX);
+
+	if (count < 0)
+		return count;
+	if (count != (int)(axes ? axes->count : x->rank))
+		return nc_node_error(&g->diag, n, -EINVAL, "has %d sizes for %u axes", count,
+				     axes ? axes->count : x->rank);
+	memcpy(dim, x->dim, sizeof(dim));
+	for (int i = 0; i < count; i++) {
+		int axis = axes ? nc_axis(g, n, axes->ints[i], x->rank) : i;
+
+		if (axis < 0)
+			return axis;
+		dim[axis] = size[i];
+	}
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
+}
+
 int nc_infer_tile(struct npu_graph *g, struct nc_node *n)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);
