@@ -4,8 +4,7 @@
  * count, size and reference is checked here before it is used, after
  * onnx_scan.c has bounded nesting and memory.
  *
- * Shapes are inferred as nodes come, so all input dimensions must be known:
- * symbolic ones get values from the caller.
+ * Shapes are inferred as nodes come, so all input dimensions must be known.
  */
 #include "onnx_import.h"
 
@@ -211,109 +210,6 @@ int nc_onnx_initializers(struct nc_onnx_import *im)
 
 /* ---- inputs and outputs ---- */
 
-/* The value of @name in "a=1,b=2,*=3"; -ENOENT when it is not there. */
-static int64_t bound(const struct nc_onnx_import *im, const char *name)
-{
-	int64_t any = -ENOENT;
-
-	for (const char *at = im->bind; at && *at;) {
-		size_t length = strcspn(at, "=");
-		int64_t value = strtoll(at + length + 1, NULL, 10);
-
-		if (length == strlen(name) && !strncmp(at, name, length))
-			return value;
-		if (length == 1 && *at == '*')
-			any = value;
-		at += strcspn(at, ",");
-		at += *at == ',';
-	}
-	return any;
-}
-
-/* "name=number" separated by commas, and nothing else. */
-static int check_bind(struct nc_onnx_import *im)
-{
-	for (const char *at = im->bind; at && *at;) {
-		size_t length = strcspn(at, "=,");
-		char *end;
-		long long value;
-
-		if (!length || at[length] != '=')
-			return refuse(im, -EINVAL,
-				      "\"%s\" is not a list of dimensions like N=1,seq=28", im->bind);
-		value = strtoll(at + length + 1, &end, 10);
-		if (end == at + length + 1 || (*end && *end != ',') || value < 0 ||
-		    value > INT32_MAX)
-			return refuse(im, -EINVAL,
-				      "dimension \"%.*s\" must be a number from 0 to %d",
-				      (int)length, at, INT32_MAX);
-		at = *end ? end + 1 : end;
-	}
-	return 0;
-}
-
-/* @given: the dimension of what the caller has for this input, or -1. */
-static int import_dim(struct nc_onnx_import *im, const char *name, size_t i,
-		      const Onnx__TensorShapeProto__Dimension *d, int64_t given, int64_t *dim)
-{
-	const char *param = "";
-
-	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
-	    d->dim_value >= 0) {
-		*dim = d->dim_value;
-		if (given >= 0 && given != *dim)
-			return refuse(im, -EINVAL,
-				      "input \"%s\": dimension %zu is %" PRId64 ", but %" PRId64 " in what is given for it",
-				      name, i, *dim, given);
-		return 0;
-	}
-	if (given >= 0) {
-		*dim = given;
-		return 0;
-	}
-	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
-		param = d->dim_param;
-	*dim = bound(im, param);
-	if (*dim >= 0)
-		return 0;
-	if (!*param)
-		return refuse(im, -EINVAL,
-			      "input \"%s\": dimension %zu is open and has no name; bind it with *=NUMBER",
-			      name, i);
-	return refuse(im, -EINVAL, "input \"%s\": dimension %zu is \"%s\"; bind it with %s=NUMBER",
-		      name, i, param, param);
-}
-
-/* Rank and dimensions of input @name. */
-static int import_shape(struct nc_onnx_import *im, const char *name,
-			const Onnx__TensorShapeProto *shape,
-			unsigned int *rank, int64_t *dim)
-{
-	const struct npu_graph_given *given = nc_given(im->g, name);
-
-	if (!shape && given) {
-		*rank = given->rank;
-		memcpy(dim, given->dim, given->rank * sizeof(*dim));
-		return 0;
-	}
-	if (!shape || shape->n_dim > NPU_GRAPH_RANK_MAX)
-		return refuse(im, -ENOTSUP, "input \"%s\" has no shape, or more than %d dimensions",
-			      name, NPU_GRAPH_RANK_MAX);
-	if (given && given->rank != shape->n_dim)
-		return refuse(im, -EINVAL,
-			      "input \"%s\" has %zu dimensions, but %u in what is given for it",
-			      name, shape->n_dim, given->rank);
-	*rank = (unsigned int)shape->n_dim;
-	for (size_t i = 0; i < shape->n_dim; i++) {
-		int ret = import_dim(im, name, i, shape->dim[i], given ? given->dim[i] : -1,
-				     &dim[i]);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
 static int import_input(struct nc_onnx_import *im, const Onnx__ValueInfoProto *v)
 {
 	const Onnx__TypeProto__Tensor *type = NULL;
@@ -330,7 +226,7 @@ static int import_input(struct nc_onnx_import *im, const Onnx__ValueInfoProto *v
 		return refuse(im, -ENOTSUP,
 			      "input \"%s\": element type %s is not supported; FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT16, INT32, INT64 and BOOL are",
 			      v->name, type_name(type->elem_type));
-	ret = import_shape(im, v->name, type->shape, &rank, dim);
+	ret = nc_onnx_shape(im, v->name, type->shape, &rank, dim);
 	if (ret)
 		return ret;
 	tensor = nc_graph_tensor(im->g, v->name);
@@ -338,40 +234,6 @@ static int import_input(struct nc_onnx_import *im, const Onnx__ValueInfoProto *v
 	ret = ret ? ret : nc_tensor_shape(im->g, NULL, (uint32_t)tensor,
 					  (enum npu_graph_dtype)dtype, rank, dim);
 	return ret ? ret : nc_graph_add_input(im->g, (uint32_t)tensor);
-}
-
-static bool has_dim(const Onnx__ValueInfoProto *v, const char *name, size_t length)
-{
-	const Onnx__TensorShapeProto *shape = NULL;
-
-	if (v->type && v->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
-		shape = v->type->tensor_type->shape;
-	for (size_t i = 0; shape && i < shape->n_dim; i++) {
-		const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
-
-		if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-		    strlen(d->dim_param) == length && !strncmp(d->dim_param, name, length))
-			return true;
-	}
-	return false;
-}
-
-/* A name that no input has is a slip of the caller's. */
-static int check_bind_used(struct nc_onnx_import *im)
-{
-	for (const char *at = im->bind; at && *at;) {
-		size_t length = strcspn(at, "=");
-		bool used = length == 1 && *at == '*';
-
-		for (size_t i = 0; !used && i < im->graph->n_input; i++)
-			used = has_dim(im->graph->input[i], at, length);
-		if (!used)
-			return refuse(im, -EINVAL, "no input has a dimension \"%.*s\" to bind",
-				      (int)length, at);
-		at += strcspn(at, ",");
-		at += *at == ',';
-	}
-	return 0;
 }
 
 static int import_inputs(struct nc_onnx_import *im)
@@ -441,7 +303,8 @@ static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model
 {
 	int ret = check_model(im, model);
 
-	ret = ret ? ret : check_bind(im);
+	ret = ret ? ret : nc_onnx_check_bind(im);
+	ret = ret ? ret : nc_onnx_learn_dims(im);
 	ret = ret ? ret : nc_onnx_collect(im);
 	if (ret)
 		return ret;
@@ -451,7 +314,7 @@ static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model
 		return nc_onnx_no_memory(im);
 	ret = nc_onnx_initializers(im);
 	ret = ret ? ret : import_inputs(im);
-	ret = ret ? ret : check_bind_used(im);
+	ret = ret ? ret : nc_onnx_check_bind_used(im);
 	for (size_t i = 0; !ret && i < im->graph->n_node; i++)
 		ret = nc_onnx_node(im, im->graph->node[i], i);
 	return ret ? ret : import_outputs(im);

@@ -19,6 +19,13 @@ struct nc_onnx_def {
 	uint32_t tensor;	/* NC_NONE until it is computed */
 };
 
+/* A symbolic dimension, and the first input at hand that has it. */
+struct nc_onnx_dim {
+	const char *name;
+	int64_t value;
+	const char *input;
+};
+
 /**
  * struct nc_onnx_import - one model, one call of a function in it, or one run of a
  *	branch or loop body, being read
@@ -27,6 +34,7 @@ struct nc_onnx_def {
  * @opset: of ai.onnx, that the nodes here use
  * @def: everything here that has a name, sorted by name
  * @bind: the user's dimensions, "N=1,seq=28"
+ * @dim: what inputs at hand say about others
  * @enclosing: whose names are seen here too, or NULL
  * @outer: where the call is, or NULL
  * @function: what is called
@@ -41,6 +49,8 @@ struct nc_onnx_import {
 	struct nc_onnx_def *def;
 	uint32_t defs;
 	const char *bind;
+	struct nc_onnx_dim *dim;
+	uint32_t dims;
 	const struct nc_onnx_import *enclosing;
 	struct nc_onnx_import *outer;
 	const Onnx__FunctionProto *function;
@@ -67,6 +77,17 @@ int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, co
 /* The version of ai.onnx, or -1. */
 int64_t nc_onnx_opset(Onnx__OperatorSetIdProto *const *set, size_t count);
 int nc_onnx_check_opset(struct nc_onnx_import *im);
+
+/* onnx_dims.c */
+/* @bind is "name=number" separated by commas, and nothing else. */
+int nc_onnx_check_bind(struct nc_onnx_import *im);
+/* Names that no input has are a slip of the caller's. */
+int nc_onnx_check_bind_used(struct nc_onnx_import *im);
+/* Fill in @dim; what is given for inputs must agree. */
+int nc_onnx_learn_dims(struct nc_onnx_import *im);
+/* Rank and dimensions of input @name. */
+int nc_onnx_shape(struct nc_onnx_import *im, const char *name,
+		  const Onnx__TensorShapeProto *shape, unsigned int *rank, int64_t *dim);
 
 /* onnx_node.c */
 int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
