@@ -335,7 +335,7 @@ static uint32_t extrapolate(const struct nc_expand *e, const struct resize *r, u
 		return NC_NONE;
 	return nc_x_where(e, (uint32_t)mask,
 			  nc_x_cast(e, nc_x_float(e, nc_attr(e->n, "extrapolation_value")->f),
-				    y->dtype), t);
+				    nc_x_get(e, t)->dtype), t);
 }
 
 /* Sums that were made as floats in the integer type: towards 0, and no further than it goes. */
@@ -367,7 +367,8 @@ int nc_expand_resize(const struct nc_expand *e)
 
 	if (ret)
 		return ret;
-	if (ints)
+	/* Weights are floats, and so are the sums in between. */
+	if (!nearest)
 		t = nc_x_cast(e, t, NPU_GRAPH_F32);
 	for (unsigned int a = 0; a < x->rank; a++)
 		if (r.moved[a])
@@ -377,7 +378,7 @@ int nc_expand_resize(const struct nc_expand *e)
 	for (unsigned int a = 0; crop && a < x->rank; a++)
 		if (r.moved[a])
 			t = extrapolate(e, &r, a, x->dim[a], t);
-	nc_x_result(e, 0, t);
+	nc_x_result(e, 0, nc_x_cast(e, t, nc_x_get(e, e->n->out[0])->dtype));
 	return nc_x_done(e);
 }
 
