@@ -181,8 +181,9 @@ int npu_graph_slice(struct npu_graph *g, int x, const int64_t *start, const int6
 
 /*
  * Read an ONNX file. Symbolic dimensions get the values in @bind, a text like
- * "N=1000,seq=28" ("*=1" binds all others); NULL binds nothing. Returns NULL and
- * a message in @error, which holds @error_bytes.
+ * "N=1000,seq=28" ("*=1" binds all others); NULL binds nothing. Returns NULL, errno
+ * (ENOTSUP for what there is no way to run) and a message in @error, which holds
+ * @error_bytes.
  */
 struct npu_graph *npu_graph_read_onnx(const char *path, const char *bind,
 				      char *error, size_t error_bytes);

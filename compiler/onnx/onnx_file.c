@@ -84,5 +84,6 @@ struct npu_graph *npu_graph_read_onnx_given(const char *path, const char *bind,
 		return g;
 	put_error(error, error_bytes, path, npu_graph_error(g));
 	npu_graph_destroy(g);
+	errno = -ret;
 	return NULL;
 }
