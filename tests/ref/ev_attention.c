@@ -119,8 +119,9 @@ static void softmax(double *x, int64_t count)
 	for (int64_t j = 0; j < count; j++)
 		max = x[j] > max ? x[j] : max;
 	for (int64_t j = 0; j < count; j++)
-		sum += x[j] = max == -INFINITY ? 0 : exp(x[j] - max);
-	for (int64_t j = 0; j < count && sum; j++)
+		sum += x[j] = exp(x[j] - max);
+	/* Opset 23 and 24 do not say what becomes of a query that sees no key: NaN here. */
+	for (int64_t j = 0; j < count; j++)
 		x[j] /= sum;
 }
 

@@ -261,7 +261,8 @@ static int run_disturbed(struct ev_call *c, const struct ev_op *op, struct ev_no
 		if (!given[i])
 			continue;
 		ret = ev_copy(&near[i], given[i]);
-		if (!ret)
+		/* Whole exponents decide whether a negative base has a power at all. */
+		if (!ret && !(i && !strcmp(op->name, "Pow")))
 			disturb(&near[i], noise);
 		c->in[i] = &near[i];
 	}

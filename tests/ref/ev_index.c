@@ -151,7 +151,8 @@ static int run_scatter_elements(struct ev_call *c)
 	if (ret)
 		return ret;
 	axis = ev_axis(ev_attr_i(c, "axis", 0), x->rank);
-	if (axis < 0 || index->rank != x->rank || !ev_same_shape(index, c->in[2]))
+	if (axis < 0 || index->rank != x->rank || !ev_same_shape(index, c->in[2]) ||
+	    c->in[2]->type != x->type)
 		return ev_bad(c, "axis or shapes");
 	y = ev_out_like(c, 0, x);
 	if (!y)
@@ -182,7 +183,12 @@ static int run_scatter_nd(struct ev_call *c)
 		return ev_bad(c, "tuples");
 	inner = ev_count(x->dims, (int)tuple, x->rank);
 	tuples = ev_count(index->dims, 0, index->rank - 1);
-	if (c->in[2]->elems != tuples * inner)
+	for (int i = 0; i < x->rank + index->rank - 1 - tuple; i++)
+		if (c->in[2]->rank != x->rank + index->rank - 1 - tuple ||
+		    c->in[2]->dims[i] != (i < index->rank - 1 ? index->dims[i] :
+					  x->dims[i - index->rank + 1 + tuple]))
+			return ev_bad(c, "updates");
+	if (c->in[2]->elems != tuples * inner || c->in[2]->type != x->type)
 		return ev_bad(c, "updates");
 	y = ev_out_like(c, 0, x);
 	if (!y)
@@ -248,7 +254,7 @@ static int run_topk(struct ev_call *c)
 		return ret;
 	ev_ints(c, 1, &k, 1);
 	axis = ev_axis(ev_attr_i(c, "axis", -1), x->rank);
-	if (axis < 0 || k < 0 || k > x->dims[axis])
+	if (axis < 0 || k < 1 || k > x->dims[axis])
 		return ev_bad(c, "axis or k");
 	memcpy(dims, x->dims, sizeof(dims));
 	dims[axis] = k;

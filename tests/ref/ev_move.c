@@ -183,9 +183,10 @@ static struct range range_of(int64_t dim, int64_t start, int64_t end, int64_t st
 		end = end < 0 ? 0 : end > dim ? dim : end;
 		r.count = end > start ? (end - start + step - 1) / step : 0;
 	} else {
-		start = start < 0 ? -1 : start > dim - 1 ? dim - 1 : start;
+		/* Unlike numpy's, a start before the first element is that. */
+		start = start < 0 ? 0 : start > dim - 1 ? dim - 1 : start;
 		end = end < -1 ? -1 : end > dim - 1 ? dim - 1 : end;
-		r.count = start > end ? (start - end - step - 1) / -step : 0;
+		r.count = dim && start > end ? (start - end - step - 1) / -step : 0;
 	}
 	r.start = start;
 	return r;

@@ -100,7 +100,7 @@ static int run_layer_norm(struct ev_call *c)
 		if (!stats[k - 1])
 			return -EINVAL;
 	}
-	for (int64_t g = 0; y && size && g < x->elems / size; g++) {
+	for (int64_t g = 0; y && g < ev_count(x->dims, 0, axis); g++) {
 		double mean, scale;
 
 		statistics(x->v + g * size, size, centre, epsilon, &mean, &scale);

@@ -105,7 +105,9 @@ static int cast_to(struct ev_call *c, int to)
 			if (ev_round(to, v) != v)
 				return -ERANGE;
 		}
-		y[i] = ev_round(to, v);
+		/* A wider float holds what there is, rounded by whoever needs it to be. */
+		y[i] = ev_is_float(to) && ev_type_bytes(to) >= ev_type_bytes(x->type) ? v :
+			ev_round(to, v);
 	}
 	return 0;
 }
