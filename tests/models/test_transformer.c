@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An encoder and a decoder as the builder makes them, compiled and run on the device core
- * in this process, on the default device and a small one, against the oracle.
+ * An encoder and a decoder as the builder makes them, compiled and run against the oracle:
+ * on the device core in this process, the default device and a small one, or on
+ * NPU_TEST_DEVICE.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -21,7 +22,11 @@
 #define PROMPT		5u
 
 static const char *const devices[] = {
+#ifdef NPU_TEST_DEVICE
+	NPU_TEST_DEVICE,
+#else
 	"sim", "sim,array_rows=8,array_cols=8,spm_bytes=128K,acc_bytes=16K",
+#endif
 };
 
 /* A model in a session, ready to run. */
@@ -217,5 +222,8 @@ int main(void)
 		cmocka_unit_test(test_gpt),
 	};
 
+#ifdef NPU_TEST_DEVICE
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
