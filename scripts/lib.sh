@@ -83,9 +83,9 @@ watch_log() {
 
 # Ctrl-c in a slow step: what it did so far is taken up, or done again, next time.
 interrupted() {
-	trap - INT
-	note "interrupted: $1; run it again and it goes on from there"
-	kill -INT $$
+	trap - INT TERM HUP
+	note "interrupted: $slow_what; run it again and it goes on from there"
+	kill -"$1" $$
 }
 
 # slow WHAT LOG COMMAND...: says WHAT, runs COMMAND with its output in LOG and
@@ -99,8 +99,10 @@ slow() {
 	note "$what"
 	watch_log $$ "$log" &
 	monitor=$!
-	# shellcheck disable=SC2064 # this step's name
-	trap "interrupted '${what//\'/}'" INT
+	slow_what=$what
+	trap 'interrupted INT' INT
+	trap 'interrupted TERM' TERM
+	trap 'interrupted HUP' HUP
 	set +e
 	(
 		set -e
@@ -108,7 +110,7 @@ slow() {
 	) >>"$log" 2>&1 </dev/null
 	rc=$?
 	set -e
-	trap - INT
+	trap - INT TERM HUP
 	kill "$monitor" 2>/dev/null
 	wait "$monitor" 2>/dev/null || true
 	[ ! -t 2 ] || printf '\r\033[K' >&2
