@@ -25,14 +25,6 @@ static void npu_gem_free(struct drm_gem_object *obj)
 	drm_gem_shmem_free(&bo->base);
 }
 
-static int npu_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
-{
-	/* A private copy would never show what the device writes. */
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	return drm_gem_shmem_object_mmap(obj, vma);
-}
-
 static enum drm_gem_object_status npu_gem_status(struct drm_gem_object *obj)
 {
 	return READ_ONCE(to_npu_bo(obj)->base.pages) ? DRM_GEM_OBJECT_RESIDENT : 0;
@@ -46,7 +38,7 @@ static const struct drm_gem_object_funcs npu_gem_funcs = {
 	.get_sg_table = drm_gem_shmem_object_get_sg_table,
 	.vmap = drm_gem_shmem_object_vmap,
 	.vunmap = drm_gem_shmem_object_vunmap,
-	.mmap = npu_gem_mmap,
+	.mmap = drm_gem_shmem_object_mmap,
 	.status = npu_gem_status,
 	.vm_ops = &drm_gem_shmem_vm_ops,
 };

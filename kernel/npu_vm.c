@@ -23,11 +23,9 @@
 #include "npu_uapi.h"
 #include "npu_vm.h"
 
-#define NPU_VMA_READONLY	DRM_GPUVA_USERBITS
-
 /**
  * struct npu_vma - one mapping
- * @base: range, buffer, NPU_VMA_READONLY
+ * @base: range and buffer
  * @link: in a list of mappings that wait for an acknowledgment
  *
  * It holds a reference and a pin of its buffer.
@@ -129,9 +127,7 @@ static int npu_vm_step_map(struct drm_gpuva_op *op, void *priv)
 	u64 pte_flags = NPU_PTE_READ;
 
 	change->map = NULL;
-	if (change->flags & DRM_NPU_VM_BIND_READONLY)
-		vma->base.flags = NPU_VMA_READONLY;
-	else
+	if (!(change->flags & DRM_NPU_VM_BIND_READONLY))
 		pte_flags |= NPU_PTE_WRITE;
 	drm_gpuva_map(&change->vm->base, &vma->base, &op->map);
 	dma_resv_lock(obj->resv, NULL);
@@ -157,13 +153,11 @@ static int npu_vm_step_remap(struct drm_gpuva_op *op, void *priv)
 
 	dma_resv_lock(obj->resv, NULL);
 	if (prev) {
-		prev->base.flags = old->base.flags;
 		drm_gpuva_link(&prev->base, old->base.vm_bo);
 		npu_bo_pin_again_locked(to_npu_bo(obj));
 		change->prev = NULL;
 	}
 	if (next) {
-		next->base.flags = old->base.flags;
 		drm_gpuva_link(&next->base, old->base.vm_bo);
 		npu_bo_pin_again_locked(to_npu_bo(obj));
 		change->next = NULL;
