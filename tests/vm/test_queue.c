@@ -24,6 +24,10 @@ static void queues_run_out(void)
 		taken++;
 	check_eq(ret, -ENOSPC);
 	check(taken < (int)info.queues);
+	/* Being refused costs nothing: one given back can be had again. */
+	check_eq(queue_destroy(fds[0], queue), 0);
+	check_eq(queue_create(fds[0], vms[0], 1, 0, &queue), 0);
+	check_eq(queue_create(fds[0], vms[0], 1, 0, &queue), -ENOSPC);
 	count = taken;
 	for (i = 1; i < 8; i++)
 		while (!(ret = queue_create(fds[i], vms[i], 1, 0, &queue)))

@@ -6,9 +6,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <xf86drm.h>
@@ -276,20 +279,63 @@ static void reset_under_load(void)
 
 /* ---- Death ---- */
 
-/* Bit 1 of the command register: whether the function answers on its BARs. */
-static void need_memory_decode(bool on)
+/* Bits of PCI's command register. */
+#define COMMAND_MEMORY	(1u << 1)	/* the function answers on its BARs */
+#define COMMAND_MASTER	(1u << 2)	/* it may reach memory */
+
+/* Read the command register, or write it if @set is not negative. */
+static uint16_t pci_command(int set)
 {
-	uint16_t command = 0;
+	uint16_t command = (uint16_t)set;
 	char path[64];
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", need_pci_address());
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	check(fd >= 0);
-	check_eq(pread(fd, &command, sizeof(command), 4), sizeof(command));
-	command = on ? command | 2 : command & ~2;
-	check_eq(pwrite(fd, &command, sizeof(command), 4), sizeof(command));
+	if (set < 0)
+		check_eq(pread(fd, &command, sizeof(command), 4), sizeof(command));
+	else
+		check_eq(pwrite(fd, &command, sizeof(command), 4), sizeof(command));
 	close(fd);
+	return command;
+}
+
+static void need_memory_decode(bool on)
+{
+	uint16_t command = pci_command(-1);
+
+	pci_command(on ? command | COMMAND_MEMORY : command & ~COMMAND_MEMORY);
+}
+
+/* A socket that hears what the kernel tells user space about devices. */
+static int need_uevents(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	const struct timeval patience = { .tv_sec = 10 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	check(fd >= 0);
+	check_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	check_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+/* Whether an event of the node with this word comes; others are skipped. */
+static bool uevent_comes(int fd, const char *word)
+{
+	char event[4096];
+	ssize_t bytes;
+
+	while ((bytes = recv(fd, event, sizeof(event) - 1, 0)) > 0) {
+		event[bytes] = 0;
+		if (!strstr(event, "/accel/"))
+			continue;
+		for (char *at = event; at < event + bytes; at += strlen(at) + 1)
+			if (!strcmp(at, word))
+				return true;
+	}
+	return false;
 }
 
 /* A device that no longer answers is given up, and a new start makes it good. */
@@ -298,8 +344,8 @@ static void dead_until_rebind(void)
 	struct client client = need_client(100), other = need_client(0);
 	struct drm_npu_job next = job_copy(&client, 1, CLIENT_VA, CLIENT_VA, 1);
 	struct buffer data = need_buffer(client.fd, PAGE);
+	int status, events = need_uevents();
 	uint32_t lost, vm, queue;
-	int status;
 
 	need_map(client.fd, client.vm, &data, DATA_VA);
 	need_memory_decode(false);
@@ -307,6 +353,10 @@ static void dead_until_rebind(void)
 	check_eq(syncobj_wait(client.fd, lost, 60), 0);
 	status = syncobj_status(client.fd, lost);
 	check(status == -ETIME || status == -EIO);
+	/* It cannot reach memory any more, and user space is told what helps. */
+	check(!(pci_command(-1) & COMMAND_MASTER));
+	check(uevent_comes(events, "WEDGED=rebind"));
+	close(events);
 	check_eq(submit(other.fd, other.queue, &next, 1), -EIO);
 	check_eq(vm_create(client.fd, &vm), -EIO);
 	check_eq(queue_create(other.fd, other.vm, 1, 0, &queue), -EIO);

@@ -29,6 +29,10 @@ static void contexts_run_out(void)
 		taken++;
 	check_eq(ret, -ENOSPC);
 	check(taken < (int)info.contexts);
+	/* Being refused costs nothing: one given back can be had again. */
+	check_eq(vm_destroy(fds[0], vm), 0);
+	check_eq(vm_create(fds[0], &vm), 0);
+	check_eq(vm_create(fds[0], &vm), -ENOSPC);
 	count = taken;
 	for (i = 1; i < 8; i++)
 		while (!(ret = vm_create(fds[i], &vm)))
@@ -324,6 +328,35 @@ static void read_only(void)
 	client_close(&client);
 }
 
+/* What remains on both sides of an unmapped page keeps its rights. */
+static void read_only_remains(void)
+{
+	struct drm_npu_queue_query query;
+	unsigned int side;
+
+	for (side = 0; side < 2; side++) {
+		struct client client = need_client(0);
+		struct buffer buffer = need_buffer(client.fd, 3 * PAGE);
+		struct buffer out = need_buffer(client.fd, PAGE);
+		uint64_t va = TEST_VA + 2 * side * PAGE;
+
+		fill_words(buffer.map, 3 * 1024, 6);
+		need_map(client.fd, client.vm, &out, OUT_VA);
+		check_eq(vm_map(client.fd, client.vm, &buffer, TEST_VA, DRM_NPU_VM_BIND_READONLY),
+			 0);
+		check_eq(vm_unmap(client.fd, client.vm, TEST_VA + PAGE, PAGE), 0);
+		/* Another one beside it, which makes the rest be mapped anew. */
+		check_eq(vm_unmap(client.fd, client.vm, TEST_VA + 3 * PAGE, PAGE), 0);
+		need_run(&client, job_copy(&client, 0, va, OUT_VA, 1024), 0);
+		check(!memcmp((uint8_t *)buffer.map + 2 * side * PAGE, out.map, PAGE));
+		need_run(&client, job_copy(&client, 0, OUT_VA, va, 1024), -EFAULT);
+		query = need_query(client.fd, client.queue);
+		check_eq(query.fault_code, NPU_FAULT_MMU_PERM);
+		check_eq(query.fault_va, va);
+		client_close(&client);
+	}
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -338,6 +371,7 @@ int main(void)
 		TAP_TEST(random_binds),
 		TAP_TEST(unmapped_means_unmapped),
 		TAP_TEST(read_only),
+		TAP_TEST(read_only_remains),
 	};
 
 	return tap_run(tests, sizeof(tests) / sizeof(tests[0]));
