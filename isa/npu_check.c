@@ -512,7 +512,8 @@ static enum npu_fault_code check_reduce(struct check *ck, const struct npu_desc_
 			return refuse(ck, NPU_FAULT_OPERAND, "out",
 				      "stride of a reduced dimension must be 0");
 	}
-	code = check_ref(ck, "in", &d->in.ref, S_SPM | S_ACC, T_WORD);
+	code = check_ref(ck, "in", &d->in.ref, S_SPM | S_ACC,
+			 ck->hdr->flags & NPU_F_TRAP ? T(I32) : T_WORD);
 	if (!code)
 		code = check_ref(ck, "out", &d->out.ref, S_SPM,
 				 arg ? T(I32) : 1u << d->in.ref.dtype);

@@ -176,6 +176,7 @@ static const struct npu_flag matmul_flags[] = {
 static const struct npu_flag reduce_flags[] = {
 	{ "lanes_in", NPU_F_LANES_IN, 0 },
 	{ "lanes_out", NPU_F_LANES_OUT, 0 },
+	{ "trap", NPU_F_TRAP, NPU_CAP_TRAP },
 	COMMON_FLAGS
 };
 

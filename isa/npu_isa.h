@@ -114,6 +114,7 @@ struct npu_desc_hdr {
 /* REDUCE */
 #define NPU_F_LANES_IN		(1u << 0)	/* continue from 16 partial results */
 #define NPU_F_LANES_OUT		(1u << 1)	/* leave 16 partial results */
+#define NPU_F_TRAP		(1u << 2)	/* I32: overflow faults (CAP_TRAP) */
 /* POOL, UNPOOL */
 #define NPU_F_POOL_AVERAGE	(1u << 0)	/* else maximum */
 #define NPU_F_POOL_COUNT_PAD	(1u << 1)	/* average divides by kh * kw always */

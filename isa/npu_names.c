@@ -129,6 +129,7 @@ const char *npu_fault_name(unsigned int code)
 		[NPU_FAULT_DATA_RACE] = "DATA_RACE",
 		[NPU_FAULT_UNINIT_READ] = "UNINIT_READ",
 		[NPU_FAULT_INDEX] = "INDEX",
+		[NPU_FAULT_OVERFLOW] = "OVERFLOW",
 	};
 
 	return code < NPU_FAULT_CODES ? name[code] : NULL;

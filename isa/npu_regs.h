@@ -43,7 +43,7 @@ typedef uint64_t npu_le64;
 #define NPU_ID_VALUE			0x3055504e	/* "NPU0" */
 #define NPU_REG_VERSION			0x004	/* [31:16] major [15:0] minor */
 #define NPU_VERSION_MAJOR		0
-#define NPU_VERSION_MINOR		2
+#define NPU_VERSION_MINOR		3
 #define NPU_REG_CAPS			0x008	/* u64, NPU_CAP_* */
 #define NPU_REG_ARRAY			0x010	/* [15:0] rows [31:16] columns */
 #define NPU_REG_SPM_BYTES		0x014
@@ -67,6 +67,7 @@ typedef uint64_t npu_le64;
 #define NPU_CAP_TRACE			(1ull << 9)	/* per-descriptor trace records */
 #define NPU_CAP_STRICT			(1ull << 10)	/* DATA_RACE and UNINIT_READ are reported */
 #define NPU_CAP_SLICE			(1ull << 11)	/* time slices inside a job */
+#define NPU_CAP_TRAP			(1ull << 12)	/* integer overflow can fault */
 
 /* ---- Device control (HW 2.4) ---- */
 #define NPU_REG_CONTROL			0x040
@@ -251,7 +252,8 @@ enum npu_fault_code {
 	NPU_FAULT_DATA_RACE = 19,	/* strict mode */
 	NPU_FAULT_UNINIT_READ = 20,	/* strict mode */
 	NPU_FAULT_INDEX = 21,		/* an index outside of its limit */
-	NPU_FAULT_CODES = 22,
+	NPU_FAULT_OVERFLOW = 22,	/* 32 bits cannot hold a result that must be exact */
+	NPU_FAULT_CODES = 23,
 };
 
 enum npu_engine {

@@ -126,7 +126,7 @@ void tool_print_caps(uint64_t caps)
 {
 	static const char *const name[] = {
 		"fp32", "int8", "bf16", "cast", "wgrad", "unpool", "gather", "scatter-add", "rng",
-		"trace", "strict", "slice",
+		"trace", "strict", "slice", "trap",
 	};
 	const char *between = "";
 

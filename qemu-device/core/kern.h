@@ -20,7 +20,7 @@
 #define NPU_KERN_ROWS_MAX	16	/* rows of one product tile */
 #define NPU_KERN_PIXELS_MAX	4	/* outputs of one depthwise call */
 #define NPU_KERN_DEPTH		256	/* row stride of a packed tile of inputs */
-#define NPU_KERN_UOPS		0x42	/* entries of the micro-op table */
+#define NPU_KERN_UOPS		0x47	/* entries of the micro-op table */
 
 /**
  * struct npu_kern_gemm - acc[i][j] = init + sum over t ascending of a[i][t] * w[t][j]
@@ -82,12 +82,14 @@ struct npu_kern_depthwise {
  * @src: sources
  * @splat: bit s set: source s is 16 equal words that serve for every i
  * @count: i
+ * @trapped: set to 1 by a trapping micro-op that overflows for any i
  */
 struct npu_kern_uop {
 	uint32_t *dst;
 	const uint32_t *src[3];
 	uint32_t splat;
 	size_t count;
+	atomic_uint *trapped;
 };
 
 typedef void npu_kern_uop_fn(const struct npu_kern_uop *u);
@@ -123,6 +125,7 @@ struct npu_kern_pool {
  * @rows: independent reductions
  * @row_step: elements between rows of src
  * @count: contiguous elements per row
+ * @trapped: as in npu_kern_uop, for kernels [2]
  */
 struct npu_kern_lanes {
 	uint32_t *lanes;
@@ -130,6 +133,7 @@ struct npu_kern_lanes {
 	uint32_t rows;
 	ptrdiff_t row_step;
 	size_t count;
+	atomic_uint *trapped;
 };
 
 typedef void npu_kern_lanes_fn(const struct npu_kern_lanes *l);
@@ -143,6 +147,7 @@ typedef void npu_kern_lanes_fn(const struct npu_kern_lanes *l);
  * @row_step: elements between rows of src
  * @rows: i
  * @columns: j
+ * @trapped: as in npu_kern_uop, for kernels [2]
  */
 struct npu_kern_columns {
 	uint32_t *lanes;
@@ -152,6 +157,7 @@ struct npu_kern_columns {
 	ptrdiff_t row_step;
 	size_t rows;
 	uint32_t columns;
+	atomic_uint *trapped;
 };
 
 typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
@@ -171,7 +177,7 @@ typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
  * @uop: by enum npu_uop; NULL for LD, ST, MOV, IOTA, RNG
  * @uop_canon: the same with the one NaN of HW 9, for results whose bits are
  *	looked at; NULL where uop gives that one
- * @lanes: reductions by enum npu_rop, of F32 [0] and I32 [1]
+ * @lanes: reductions by enum npu_rop, of F32 [0], I32 [1], I32 with TRAP [2]
  * @columns: the same for many neighbouring outputs
  * @pool_max: POOL maximum; -inf without taps
  * @pool_avg: POOL average
@@ -192,8 +198,8 @@ struct npu_kern {
 	void (*iota)(uint32_t *dst, uint32_t first, size_t count);
 	npu_kern_uop_fn *uop[NPU_KERN_UOPS];
 	npu_kern_uop_fn *uop_canon[NPU_KERN_UOPS];
-	npu_kern_lanes_fn *lanes[2][5];
-	npu_kern_columns_fn *columns[2][5];
+	npu_kern_lanes_fn *lanes[3][5];
+	npu_kern_columns_fn *columns[3][5];
 	void (*pool_max)(const struct npu_kern_pool *p);
 	void (*pool_avg)(const struct npu_kern_pool *p);
 };

@@ -45,6 +45,79 @@ void uop_strip(const struct npu_kern_uop *u, const unsigned int sources, vec_op 
 	}
 }
 
+typedef vm vec_test(vi a, vi b, vi r);
+
+/*
+ * A strip that says whether test() holds for any element, r being the result.
+ * The sources beyond the strip's end are 0, for which no test holds.
+ */
+static inline __attribute__((always_inline))
+void uop_strip_trap(const struct npu_kern_uop *u, const unsigned int sources, vec_op *op,
+		    vec_test *test)
+{
+	const ptrdiff_t step_a = u->splat & 1 ? 0 : VLEN;
+	const ptrdiff_t step_b = u->splat & 2 ? 0 : VLEN;
+	const uint32_t *a = u->src[0];
+	const uint32_t *b = sources > 1 ? u->src[1] : a;
+	uint32_t *dst = u->dst;
+	vm bad = vm_none();
+
+	for (size_t left = u->count; left;) {
+		const size_t count = left < VLEN ? left : VLEN;
+		const vm part = vm_first(count);
+		vi x = vi_load_m(part, a);
+		vi y = sources > 1 ? vi_load_m(part, b) : x;
+		vi r = op(x, y, x);
+
+		bad = vm_or(bad, test(x, y, r));
+		vi_store_m(dst, part, r);
+		a += step_a;
+		b += step_b;
+		dst += VLEN;
+		left -= count;
+	}
+	if (vm_bits(bad))
+		atomic_store_explicit(u->trapped, 1, memory_order_relaxed);
+}
+
+static inline vm vi_negative(vi x)
+{
+	return vi_lt(x, vi_set1(0));
+}
+
+static inline vm test_add(vi a, vi b, vi r)
+{
+	return vi_negative(vi_and(vi_xor(a, r), vi_xor(b, r)));
+}
+
+static inline vm test_sub(vi a, vi b, vi r)
+{
+	return vi_negative(vi_and(vi_xor(a, b), vi_xor(a, r)));
+}
+
+/* The upper half is no copy of the lower one's sign. */
+static inline vm test_mul(vi a, vi b, vi r)
+{
+	return vm_andnot(vm_first(VLEN), vi_eq(vi_mulhi(a, b), vi_sar(r, vi_set1(31))));
+}
+
+static inline vm test_div(vi a, vi b, vi r)
+{
+	(void)r;
+	return vi_eq(vi_or(vi_xor(a, vi_set1(0x80000000)), vi_xor(b, vi_set1(UINT32_MAX))),
+		     vi_set1(0));
+}
+
+static inline vm test_f2i(vi a, vi b, vi r)
+{
+	const vf f = vf_bits(a);
+
+	(void)b;
+	(void)r;
+	return vm_or(vf_unord(f, f), vm_or(vf_lt(f, vf_set1(-0x1p31f)),
+					   vf_le(vf_set1(0x1p31f), f)));
+}
+
 /* IEEE 754-2019 minimum and maximum. */
 static inline vf vf_minimum(vf a, vf b)
 {
@@ -139,6 +212,21 @@ static void uop_canon_##name(const struct npu_kern_uop *u) \
 	uop_strip(u, sources, vec_canon_##name); \
 }
 HOST_UOPS
+#undef UOP
+
+#define TRAP_UOPS \
+	UOP(IADDT, 2, vec_IADD, test_add) \
+	UOP(ISUBT, 2, vec_ISUB, test_sub) \
+	UOP(IMULT, 2, vec_IMUL, test_mul) \
+	UOP(IDIVT, 2, vec_IDIV, test_div) \
+	UOP(F2IT, 1, vec_F2I, test_f2i)
+
+#define UOP(name, sources, op, test) \
+static void uop_##name(const struct npu_kern_uop *u) \
+{ \
+	uop_strip_trap(u, sources, op, test); \
+}
+TRAP_UOPS
 #undef UOP
 
 static void kern_gather(uint32_t *dst, const uint32_t *src, ptrdiff_t stride, size_t count)

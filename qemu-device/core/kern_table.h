@@ -23,6 +23,9 @@ const struct npu_kern KERN_VARIANT = {
 #define UOP(name, sources, expr) [NPU_UOP_##name] = uop_##name,
 		UOPS
 #undef UOP
+#define UOP(name, sources, op, test) [NPU_UOP_##name] = uop_##name,
+		TRAP_UOPS
+#undef UOP
 	},
 	.uop_canon = {
 #define UOP(name, sources, expr) [NPU_UOP_##name] = uop_canon_##name,
@@ -44,6 +47,13 @@ const struct npu_kern KERN_VARIANT = {
 			[NPU_ROP_MIN] = lanes_min_i32,
 			[NPU_ROP_SUMSQ] = lanes_sumsq_i32,
 		},
+		{
+			[NPU_ROP_SUM] = lanes_sum_trap,
+			[NPU_ROP_PROD] = lanes_prod_trap,
+			[NPU_ROP_MAX] = lanes_max_i32,
+			[NPU_ROP_MIN] = lanes_min_i32,
+			[NPU_ROP_SUMSQ] = lanes_sumsq_trap,
+		},
 	},
 	.columns = {
 		{
@@ -59,6 +69,13 @@ const struct npu_kern KERN_VARIANT = {
 			[NPU_ROP_MAX] = columns_max_i32,
 			[NPU_ROP_MIN] = columns_min_i32,
 			[NPU_ROP_SUMSQ] = columns_sumsq_i32,
+		},
+		{
+			[NPU_ROP_SUM] = columns_sum_trap,
+			[NPU_ROP_PROD] = columns_prod_trap,
+			[NPU_ROP_MAX] = columns_max_i32,
+			[NPU_ROP_MIN] = columns_min_i32,
+			[NPU_ROP_SUMSQ] = columns_sumsq_trap,
 		},
 	},
 	.pool_max = kern_pool_max,

@@ -190,6 +190,7 @@ static void run_step(struct map_worker *w, const struct map_step *step)
 			u.src[s] = value_strip(w, step->src[s]);
 		u.splat = step->splat;
 		u.count = w->count;
+		u.trapped = plan->trapped;
 		step->fn(&u);
 		break;
 	case MAP_STEP_LOAD:
@@ -235,8 +236,10 @@ enum npu_fault_code npu_ve_map(const struct npu_exec *x, const struct npu_desc_m
 {
 	struct map_plan plan;
 	enum npu_fault_code fault = npu_map_plan(&plan, x, d);
+	atomic_uint trapped = 0;
 
+	plan.trapped = &trapped;
 	if (fault == NPU_FAULT_NONE && !npu_map_transpose(x, &plan, d))
 		npu_engine_run(x, map_part, &plan, plan.parts);
-	return fault;
+	return atomic_load(&trapped) ? NPU_FAULT_OVERFLOW : fault;
 }

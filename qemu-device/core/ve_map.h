@@ -105,6 +105,7 @@ struct map_step {
  * @strip_rows: innermost rows per strip
  * @units: strips
  * @parts: parts for the host's threads
+ * @trapped: set when a trapping micro-op overflows
  */
 struct map_plan {
 	const struct npu_exec *x;
@@ -122,6 +123,7 @@ struct map_plan {
 	uint32_t strip_rows;
 	uint64_t units;
 	uint32_t parts;
+	atomic_uint *trapped;
 };
 
 /* Returns a fault code when the variant lacks a micro-op. */

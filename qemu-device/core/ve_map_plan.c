@@ -85,7 +85,7 @@ static bool decode_step(const struct npu_kern *kern, uint32_t word, struct map_s
 static bool sees_bits(uint32_t op)
 {
 	return op < NPU_UOP_FADD || op == NPU_UOP_FABS || op == NPU_UOP_FNEG ||
-	       (op >= NPU_UOP_IADD && op != NPU_UOP_F2I);
+	       (op >= NPU_UOP_IADD && op != NPU_UOP_F2I && op != NPU_UOP_F2IT);
 }
 
 static void choose_kernels(struct map_plan *plan)

@@ -10,6 +10,7 @@
 #include "engine.h"
 
 #define LANES		NPU_REDUCE_LANES
+#define TRAPPING	2	/* kernels of I32 with TRAP */
 #define BLOCK_MAX	256	/* outputs of a block, contiguous in the input */
 #define BLOCK_ROWS	64	/* outputs of a block, reduced elements contiguous */
 #define CALL_ROWS	512	/* input rows per call of a kernel: stay in L1 */
@@ -28,6 +29,8 @@ struct reduce {
 	const struct npu_exec *x;
 	uint32_t rop;
 	bool is_int;
+	uint32_t type;			/* of kernels: F32, I32, I32 with TRAP */
+	atomic_uint *trapped;
 	bool lanes_in;
 	bool lanes_out;
 	const uint32_t *in;
@@ -113,6 +116,7 @@ static void combine_lanes(const struct reduce *v, uint32_t *state)
 			.dst = state,
 			.src = { state, state + half * v->block },
 			.count = half * v->block,
+			.trapped = v->trapped,
 		};
 
 		if (half == 1 && last)
@@ -145,6 +149,7 @@ static void take_columns(const struct reduce *v, const struct reduce_block *bloc
 		.lane_step = v->block,
 		.row_step = last->in,
 		.columns = block->count,
+		.trapped = v->trapped,
 	};
 	uint64_t e = 0;
 	ptrdiff_t unused;
@@ -155,7 +160,7 @@ static void take_columns(const struct reduce *v, const struct reduce_block *bloc
 		c.first = e % LANES;
 		c.src = block->in + axis_offset(v->reduced, v->reduceds, e, &unused);
 		c.rows = run < CALL_ROWS ? run : CALL_ROWS;
-		kern->columns[v->is_int][v->rop](&c);
+		kern->columns[v->type][v->rop](&c);
 		e += c.rows;
 	}
 }
@@ -173,11 +178,12 @@ static void take_short_rows(const struct reduce *v, const struct reduce_block *b
 		.row_step = v->block,
 		.rows = v->elems,
 		.columns = block->count,
+		.trapped = v->trapped,
 	};
 
 	kern->transpose((float *)columns, v->block, (const float *)block->in,
 			v->kept[v->kepts - 1].in, block->count, (uint32_t)v->elems);
-	kern->columns[v->is_int][v->rop](&c);
+	kern->columns[v->type][v->rop](&c);
 }
 
 /* Elements of one output that are not one contiguous run: collect, then combine. */
@@ -186,7 +192,9 @@ static void take_scattered(const struct reduce *v, const uint32_t *in, uint32_t 
 	const struct npu_kern *kern = v->x->kern;
 	const struct axis *last = &v->reduced[v->reduceds - 1];
 	uint32_t dense[DENSE_ELEMS];
-	struct npu_kern_lanes l = { .lanes = lanes, .src = dense, .rows = 1 };
+	struct npu_kern_lanes l = {
+		.lanes = lanes, .src = dense, .rows = 1, .trapped = v->trapped,
+	};
 	uint64_t e = 0;
 	ptrdiff_t unused;
 
@@ -200,7 +208,7 @@ static void take_scattered(const struct reduce *v, const uint32_t *in, uint32_t 
 		l.count += count;
 		e += count;
 		if (l.count == DENSE_ELEMS || e == v->elems) {
-			kern->lanes[v->is_int][v->rop](&l);
+			kern->lanes[v->type][v->rop](&l);
 			l.count = 0;
 		}
 	}
@@ -240,9 +248,10 @@ static void take_rows(const struct reduce *v, const struct reduce_block *block,
 				.rows = block->count,
 				.row_step = step,
 				.count = left < CALL_ELEMS ? left : CALL_ELEMS,
+				.trapped = v->trapped,
 			};
 
-			kern->lanes[v->is_int][v->rop](&l);
+			kern->lanes[v->type][v->rop](&l);
 		}
 	} else {
 		for (uint32_t j = 0; j < block->count; j++)
@@ -258,6 +267,9 @@ static void reduce_unit(const struct reduce *v, const struct reduce_block *block
 	const struct npu_kern *kern = v->x->kern;
 	_Alignas(64) uint32_t state[LANES * BLOCK_MAX];
 
+	/* Columns that are no outputs combine, too, and must not overflow. */
+	if (v->type == TRAPPING)
+		memset(state, 0, LANES * v->block * sizeof(*state));
 	if (v->take != take_rows && v->lanes_in)
 		kern->transpose((float *)state, v->block, (const float *)block->out, step,
 				block->count, LANES);
@@ -342,7 +354,8 @@ static void choose_operation(struct reduce *v)
 	switch (v->rop) {
 	case NPU_ROP_PROD:
 		v->start = v->is_int ? 1 : 0x3f800000;
-		v->combine = v->is_int ? NPU_UOP_IMUL : NPU_UOP_FMUL;
+		v->combine = v->type == TRAPPING ? NPU_UOP_IMULT :
+			     v->is_int ? NPU_UOP_IMUL : NPU_UOP_FMUL;
 		break;
 	case NPU_ROP_MAX:
 		v->start = v->is_int ? 0x80000000 : 0xff800000;
@@ -354,7 +367,8 @@ static void choose_operation(struct reduce *v)
 		break;
 	default:
 		v->start = 0;
-		v->combine = v->is_int ? NPU_UOP_IADD : NPU_UOP_FADD;
+		v->combine = v->type == TRAPPING ? NPU_UOP_IADDT :
+			     v->is_int ? NPU_UOP_IADD : NPU_UOP_FADD;
 		break;
 	}
 }
@@ -374,7 +388,10 @@ enum npu_fault_code npu_ve_reduce(const struct npu_exec *x, const struct npu_des
 	};
 	const struct axis *inner;
 	uint64_t outputs = 1;
+	atomic_uint trapped = 0;
 
+	v.trapped = &trapped;
+	v.type = d->hdr.flags & NPU_F_TRAP ? TRAPPING : v.is_int;
 	for (uint32_t i = 0; i < 4; i++) {
 		const struct axis axis = {
 			.size = d->dim[i],
@@ -409,5 +426,5 @@ enum npu_fault_code npu_ve_reduce(const struct npu_exec *x, const struct npu_des
 	v.units = outputs / inner->size * v.blocks;
 	v.parts = npu_engine_parts(x, v.units, outputs * v.elems);
 	npu_engine_run(x, reduce_part, &v, v.parts);
-	return NPU_FAULT_NONE;
+	return atomic_load(&trapped) ? NPU_FAULT_OVERFLOW : NPU_FAULT_NONE;
 }

@@ -226,15 +226,32 @@ static uint32_t to_integer(float x)
 	return (uint32_t)(int32_t)r;
 }
 
+bool ref_isa_overflows(unsigned int op, uint32_t a, uint32_t b)
+{
+	const int64_t x = (int32_t)a, y = (int32_t)b;
+	int64_t r;
+
+	switch (op) {
+	case NPU_UOP_IADDT: r = x + y; break;
+	case NPU_UOP_ISUBT: r = x - y; break;
+	case NPU_UOP_IMULT: r = x * y; break;
+	case NPU_UOP_IDIVT: r = y ? x / y : -1; break;
+	case NPU_UOP_F2IT:
+		return !(rintf(as_float(a)) >= -2147483648.0f && rintf(as_float(a)) < 2147483648.0f);
+	default: return false;
+	}
+	return r < INT32_MIN || r > INT32_MAX;
+}
+
 static uint32_t integer_uop(unsigned int op, uint32_t a, uint32_t b)
 {
 	const int32_t sa = (int32_t)a, sb = (int32_t)b;
 
 	switch (op) {
-	case NPU_UOP_IADD: return a + b;
-	case NPU_UOP_ISUB: return a - b;
-	case NPU_UOP_IMUL: return a * b;
-	case NPU_UOP_IDIV: return quotient(sa, sb);
+	case NPU_UOP_IADD: case NPU_UOP_IADDT: return a + b;
+	case NPU_UOP_ISUB: case NPU_UOP_ISUBT: return a - b;
+	case NPU_UOP_IMUL: case NPU_UOP_IMULT: return a * b;
+	case NPU_UOP_IDIV: case NPU_UOP_IDIVT: return quotient(sa, sb);
 	case NPU_UOP_IREM: return a - b * quotient(sa, sb);
 	case NPU_UOP_IMIN: return sa < sb ? a : b;
 	case NPU_UOP_IMAX: return sa > sb ? a : b;
@@ -280,7 +297,7 @@ uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c)
 	case NPU_UOP_SIN: return result(ref_isa_sin(x));
 	case NPU_UOP_COS: return result(ref_isa_cos(x));
 	case NPU_UOP_I2F: return result((float)(int32_t)a);
-	case NPU_UOP_F2I: return to_integer(x);
+	case NPU_UOP_F2I: case NPU_UOP_F2IT: return to_integer(x);
 	default: return integer_uop(op, a, b);
 	}
 }
@@ -330,6 +347,8 @@ static void map_element(const struct ref_isa *m, const struct npu_desc_map *d,
 			reg[dst] = number;
 			break;
 		default:
+			if (ref_isa_overflows(w & 0xff, src[0], src[1]))
+				*m->overflow = true;
 			reg[dst] = ref_isa_uop(w & 0xff, src[0], src[1], src[2]);
 			break;
 		}
@@ -361,9 +380,17 @@ static uint32_t lane_start(unsigned int rop, bool integer)
 	}
 }
 
-/* Two lanes, or a lane and an element of anything but SUMSQ. */
-static uint32_t lane_combine(unsigned int rop, bool integer, uint32_t a, uint32_t b)
+/*
+ * Two lanes, or a lane and an element of anything but SUMSQ. Integers tell
+ * @overflow; without TRAP nobody listens.
+ */
+static uint32_t lane_combine(unsigned int rop, bool integer, uint32_t a, uint32_t b,
+			     bool *overflow)
 {
+	if (integer && rop == NPU_ROP_PROD)
+		*overflow |= ref_isa_overflows(NPU_UOP_IMULT, a, b);
+	else if (integer && rop != NPU_ROP_MAX && rop != NPU_ROP_MIN)
+		*overflow |= ref_isa_overflows(NPU_UOP_IADDT, a, b);
 	switch (rop) {
 	case NPU_ROP_PROD:
 		return ref_isa_uop(integer ? NPU_UOP_IMUL : NPU_UOP_FMUL, a, b, 0);
@@ -376,12 +403,15 @@ static uint32_t lane_combine(unsigned int rop, bool integer, uint32_t a, uint32_
 	}
 }
 
-static uint32_t lane_take(unsigned int rop, bool integer, uint32_t lane, uint32_t x)
+static uint32_t lane_take(unsigned int rop, bool integer, uint32_t lane, uint32_t x,
+			  bool *overflow)
 {
 	if (rop != NPU_ROP_SUMSQ)
-		return lane_combine(rop, integer, lane, x);
-	if (integer)
-		return lane + x * x;
+		return lane_combine(rop, integer, lane, x, overflow);
+	if (integer) {
+		*overflow |= ref_isa_overflows(NPU_UOP_IMULT, x, x);
+		return lane_combine(NPU_ROP_SUM, true, lane, x * x, overflow);
+	}
 	return result(fmaf(as_float(x), as_float(x), as_float(lane)));
 }
 
@@ -411,6 +441,7 @@ struct lanes {
 	bool integer;
 	bool used[16];
 	uint32_t lane[16];
+	bool overflow;
 };
 
 static void take_lane(void *arg, uint32_t e, uint32_t x)
@@ -418,7 +449,8 @@ static void take_lane(void *arg, uint32_t e, uint32_t x)
 	struct lanes *l = arg;
 	const bool first = (l->rop == NPU_ROP_MAX || l->rop == NPU_ROP_MIN) && !l->used[e % 16];
 
-	l->lane[e % 16] = first ? x : lane_take(l->rop, l->integer, l->lane[e % 16], x);
+	l->lane[e % 16] = first ? x : lane_take(l->rop, l->integer, l->lane[e % 16], x,
+							  &l->overflow);
 	l->used[e % 16] = true;
 }
 
@@ -484,11 +516,16 @@ static void reduce_output(const struct ref_isa *m, const struct npu_desc_reduce 
 	if (d->hdr.flags & NPU_F_LANES_OUT) {
 		for (int i = 0; i < 16; i++)
 			put_reduced(out, at + i, integer, l.lane[i]);
+		if (d->hdr.flags & NPU_F_TRAP && l.overflow)
+			*m->overflow = true;
 		return;
 	}
 	for (int half = 8; half >= 1; half /= 2)
 		for (int i = 0; i < half; i++)
-			l.lane[i] = lane_combine(d->rop, integer, l.lane[i], l.lane[i + half]);
+			l.lane[i] = lane_combine(d->rop, integer, l.lane[i], l.lane[i + half],
+						 &l.overflow);
+	if (d->hdr.flags & NPU_F_TRAP && l.overflow)
+		*m->overflow = true;
 	put_reduced(out, at, integer, l.lane[0]);
 }
 

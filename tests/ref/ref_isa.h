@@ -17,12 +17,14 @@
  * @acc: accumulators
  * @regs: NPU_REGS CP registers
  * @array_cols: columns of the array
+ * @overflow: set by what faults OVERFLOW
  */
 struct ref_isa {
 	uint8_t *spm;
 	uint8_t *acc;
 	const uint64_t *regs;
 	uint32_t array_cols;
+	bool *overflow;
 };
 
 /*
@@ -52,6 +54,9 @@ bool ref_isa_gather(const struct ref_isa *m, const struct npu_desc_gather *d,
 
 /* One micro-op other than LD, ST, MOV, IOTA and RNG on register contents. */
 uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c);
+
+/* Whether that is one that traps, and does; @b is not looked at for one source. */
+bool ref_isa_overflows(unsigned int op, uint32_t a, uint32_t b);
 
 /* Appendix A */
 float ref_isa_exp(float x);

@@ -635,6 +635,8 @@ static void gen_reduce(struct gen *g, struct npu_desc_reduce *d)
 	uint32_t out_dim[5];
 	int32_t stride[5];
 
+	if (type == NPU_I32 && has(g, NPU_CAP_TRAP) && chance(g, 30))
+		d->hdr.flags |= NPU_F_TRAP;
 	d->rop = (uint8_t)gen_below(g, lanes ? NPU_ROP_ARGMAX : NPU_ROP_ARGMIN + 1);
 	d->axes = (uint8_t)gen_below(g, 16);
 	pick_dims(g, 4, budget_bytes(g, NPU_SPACE_ACC) / 4 / NPU_REDUCE_LANES, d->dim);

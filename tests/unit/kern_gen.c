@@ -398,7 +398,7 @@ static void map_int_op(struct map_writer *w)
 		map_emit(w, PICK(g, NPU_UOP_IADD, NPU_UOP_ISUB, NPU_UOP_IMUL, NPU_UOP_IDIV,
 				 NPU_UOP_IREM, NPU_UOP_IMIN, NPU_UOP_IMAX, NPU_UOP_IAND,
 				 NPU_UOP_IOR, NPU_UOP_IXOR, NPU_UOP_ISHL, NPU_UOP_ISHR,
-				 NPU_UOP_ISAR, NPU_UOP_ILT, NPU_UOP_IEQ),
+				 NPU_UOP_ISAR, NPU_UOP_ILT, NPU_UOP_IEQ, NPU_UOP_IDIVT),
 			 map_target(w, false), a, b, 0);
 		break;
 	}

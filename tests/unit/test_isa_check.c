@@ -501,6 +501,10 @@ static const struct rule rules[] = {
 	  NPU_FAULT_OPERAND, "out" },
 	{ "REDUCE rop=sum" REDUCE("(3)", "spm[0]:i8", "spm[0]:i8", "(0,0,1,0)"),
 	  NPU_FAULT_OPERAND, "in" },
+	{ "REDUCE.trap rop=sum" REDUCE("(3)", "acc[0]:i32", "spm[0]:i32", "(0,0,1,0)"),
+	  NPU_FAULT_NONE, "" },
+	{ "REDUCE.trap rop=sum" REDUCE("(3)", "acc[0]:f32", "spm[0]:f32", "(0,0,1,0)"),
+	  NPU_FAULT_OPERAND, "in" },
 	{ "REDUCE rop=argmax" REDUCE("(3)", "spm[0]:f32", "spm[0]:i32", "(0,0,1,0)"),
 	  NPU_FAULT_NONE, "" },
 	{ "REDUCE rop=argmin" REDUCE("(3)", "spm[0]:f32", "spm[0]:f32", "(0,0,1,0)"),
@@ -679,6 +683,9 @@ static void test_capabilities(void **state)
 		  NPU_CAP_GATHER | NPU_CAP_CAST },
 		{ "SCATTER.add" ROWS("(1,1,2)", "4", "(9,0,0,0)", "(16,0,0,0)", "f32"),
 		  NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD },
+		{ "REDUCE.trap rop=sum" REDUCE("(3)", "acc[0]:i32", "spm[0]:i32", "(0,0,1,0)"),
+		  NPU_CAP_FP32 | NPU_CAP_TRAP },
+		{ MAP(V0, "iaddt m0, k0, k0 st v0, m0 k0=1"), NPU_CAP_FP32 | NPU_CAP_TRAP },
 		{ MAP(V0, "rng m0, k0, k0 st v0, m0 k0=1"), NPU_CAP_FP32 | NPU_CAP_RNG },
 	};
 	struct gen g;

@@ -25,6 +25,7 @@
 #define LARGE_CASES	3	/* with work for several threads */
 #define LARGE_WORK	3000000
 #define NAN_ELEMS	40
+#define SMALL_VALUES	2	/* work that stands for such values */
 
 static uint64_t seed;
 static uint32_t cases = DEFAULT_CASES;
@@ -46,6 +47,16 @@ static void fill(struct kern_gen *g, uint32_t *at, uint32_t elems)
 		at[i] = kern_value(g);
 }
 
+/* Integers that add up to something, a few of them large. */
+static void fill_small(struct kern_gen *g, uint32_t *at, uint32_t elems)
+{
+	const uint32_t large = kern_below(g, 2) ? UINT32_MAX : 2000;
+
+	for (uint32_t i = 0; i < elems; i++)
+		at[i] = kern_below(g, large) ? kern_below(g, 5) - 2 :
+			kern_below(g, UINT32_MAX) >> kern_below(g, 8);
+}
+
 static void check_same(const char *what, const uint32_t *want, const uint32_t *got,
 		       uint32_t elems)
 {
@@ -59,7 +70,9 @@ static void run_case(struct kern_gen *g, const struct machine *m, const union ke
 		     const char *name)
 {
 	uint32_t *spm = malloc(SPM_ELEMS * 4), *acc = malloc(ACC_ELEMS * 4);
+	bool overflow = false;
 	const struct ref_isa ref = {
+		.overflow = &overflow,
 		.spm = (uint8_t *)m->spm[0],
 		.acc = (uint8_t *)m->acc[0],
 		.regs = g->regs,
@@ -92,7 +105,8 @@ static void run_case(struct kern_gen *g, const struct machine *m, const union ke
 			memcpy(m->spm[1], spm, SPM_ELEMS * 4);
 			memcpy(m->acc[1], acc, ACC_ELEMS * 4);
 			assert_int_equal(d->hdr.opcode < NPU_OP_MAP ? npu_te_exec(&x, d) :
-					 npu_ve_exec(&x, d), NPU_FAULT_NONE);
+					 npu_ve_exec(&x, d),
+					 overflow ? NPU_FAULT_OVERFLOW : NPU_FAULT_NONE);
 			check_same(what, m->spm[0], m->spm[1], SPM_ELEMS);
 			check_same(what, m->acc[0], m->acc[1], ACC_ELEMS);
 		}
@@ -147,6 +161,10 @@ static void run_cases(const char *name, bool (*make)(struct kern_gen *, union ke
 		} while (!make(&g, &d));
 		fill(&g, m.spm[0], SPM_ELEMS);
 		fill(&g, m.acc[0], ACC_ELEMS);
+		if (work == SMALL_VALUES) {
+			fill_small(&g, m.spm[0], SPM_ELEMS);
+			fill_small(&g, m.acc[0], ACC_ELEMS);
+		}
 		snprintf(what, sizeof(what), "%s case %u, %u columns", name, i, array_cols);
 		run_case(&g, &m, &d, what);
 	}
@@ -224,6 +242,87 @@ static void test_nan(void **state)
 			    (npu_kern_scalar.uop[look[i]] || look[i] == NPU_UOP_MOV))
 				nan_case(&g, &m, make, look[i]);
 	free_machine(&m);
+}
+
+#define TRAP_ELEMS	300
+
+/* @op over elements that do not overflow, but for the one at @at if that is one. */
+static void trap_case(struct kern_gen *g, const struct machine *m, uint32_t op, uint32_t elems,
+		      uint32_t at)
+{
+	union kern_desc d = { 0 };
+	struct npu_desc_map *map = &d.map;
+	uint32_t *word, *a = m->spm[0], *b = a + TRAP_ELEMS;
+	char what[100];
+
+	map->hdr.opcode = NPU_OP_MAP;
+	map->operands = 3;
+	map->uops = 4;
+	for (int i = 0; i < 4; i++)
+		map->dim[i] = i == 3 ? elems : 1;
+	for (uint32_t v = 0; v < 3; v++)
+		map->view[v] = (struct npu_view) {
+			.ref = { .addr = v * TRAP_ELEMS * 4, .reg = NPU_REG_NONE },
+			.stride = { 0, 0, 0, 1 },
+		};
+	word = (uint32_t *)&map->view[3];
+	word[0] = NPU_UOP_WORD(NPU_UOP_LD, 0, 0, 0, 0);
+	word[1] = NPU_UOP_WORD(NPU_UOP_LD, 1, 1, 0, 0);
+	word[2] = NPU_UOP_WORD(op, 2, 0, op == NPU_UOP_F2IT ? 0 : 1, 0);
+	word[3] = NPU_UOP_WORD(NPU_UOP_ST, 2, 2, 0, 0);
+	/* Beyond the end: what must not be looked at. */
+	for (uint32_t i = 0; i < TRAP_ELEMS; i++) {
+		bool wanted = i == at || i >= elems;
+
+		do {
+			a[i] = kern_below(g, 3) ? kern_below(g, 9) - 4 + (kern_below(g, 3) << 30) :
+				kern_below(g, 2) ? kern_value(g) : kern_below(g, UINT32_MAX);
+			b[i] = kern_below(g, 2) ? kern_below(g, 5) - 2 : kern_below(g, UINT32_MAX);
+			if (op == NPU_UOP_IDIVT && wanted) {
+				a[i] = 0x80000000;
+				b[i] = UINT32_MAX;
+			}
+		} while (ref_isa_overflows(op, a[i], b[i]) != wanted);
+	}
+	snprintf(what, sizeof(what), "micro-op %02x of %u elements, overflow at %u", op, elems, at);
+	run_case(g, m, &d, what);
+}
+
+/* One element among many, and only that. */
+static void test_trap(void **state)
+{
+	static const uint8_t ops[] = {
+		NPU_UOP_IADDT, NPU_UOP_ISUBT, NPU_UOP_IMULT, NPU_UOP_IDIVT, NPU_UOP_F2IT,
+	};
+	struct machine m = make_machine();
+	struct kern_gen g = { .array_cols = 32, .state = seed | 1 };
+
+	(void)state;
+	memset(m.spm[0], 0, SPM_ELEMS * 4);
+	memset(m.acc[0], 0, ACC_ELEMS * 4);
+	for (size_t i = 0; i < sizeof(ops); i++)
+		for (uint32_t round = 0; round < 60; round++) {
+			const uint32_t elems = kern_range(&g, 1, TRAP_ELEMS);
+
+			trap_case(&g, &m, ops[i], elems, kern_below(&g, elems + 1));
+		}
+	free_machine(&m);
+}
+
+/* Sums and products near the limit, with and without one that is beyond. */
+static bool kern_trap_reduce(struct kern_gen *g, union kern_desc *d)
+{
+	if (!kern_reduce(g, d) || d->reduce.in.ref.dtype != NPU_I32)
+		return false;
+	d->hdr.flags |= NPU_F_TRAP;
+	return true;
+}
+
+static void test_trap_reduce(void **state)
+{
+	(void)state;
+	run_cases("trapping REDUCE", kern_trap_reduce, 32, 4 * cases, 1);
+	run_cases("trapping REDUCE", kern_trap_reduce, 32, 4 * cases, SMALL_VALUES);
 }
 
 static void test_reduce(void **state)
@@ -411,6 +510,8 @@ int main(void)
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_nan),
 		cmocka_unit_test(test_reduce),
+		cmocka_unit_test(test_trap),
+		cmocka_unit_test(test_trap_reduce),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_largest),

@@ -71,16 +71,23 @@ static void check_block(unsigned int op, const uint32_t *a, const uint32_t *b,
 			const uint32_t *c, size_t count)
 {
 	uint32_t want[BLOCK], got[BLOCK];
+	bool overflow = false;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		want[i] = ref_isa_uop(op, a[i], b[i], c[i]);
+		overflow |= ref_isa_overflows(op, a[i], b[i]);
+	}
 	for (int variant = NPU_CORE_VARIANT_SCALAR; variant <= NPU_CORE_VARIANT_AVX512; variant++) {
 		const struct npu_kern *kern = npu_kern_get(variant);
-		const struct npu_kern_uop u = { .dst = got, .src = { a, b, c }, .count = count };
+		atomic_uint trapped = 0;
+		const struct npu_kern_uop u = {
+			.dst = got, .src = { a, b, c }, .count = count, .trapped = &trapped,
+		};
 
 		if (!kern)
 			continue;
 		check_kernel(kern, kern->uop[op], op, kern->uop_canon[op] != NULL, &u, want);
+		assert_int_equal(atomic_load(&trapped), overflow);
 		if (kern->uop_canon[op])
 			check_kernel(kern, kern->uop_canon[op], op, false, &u, want);
 	}
