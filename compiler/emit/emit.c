@@ -106,6 +106,19 @@ static uint64_t cast_cap(const struct npu_desc_hdr *hdr)
 	return d->mem.dtype == d->spm.dtype ? 0 : NPU_CAP_CAST;
 }
 
+/* Of the instruction, its types, its flags and its micro-ops. */
+static uint64_t desc_caps(const struct npu_desc_hdr *hdr)
+{
+	const struct npu_desc_map *map = (const void *)hdr;
+	uint64_t caps = npu_op_cap(hdr->opcode) | cast_cap(hdr);
+
+	if (hdr->opcode == NPU_OP_REDUCE && hdr->flags & NPU_F_TRAP)
+		caps |= NPU_CAP_TRAP;
+	for (unsigned int i = 0; hdr->opcode == NPU_OP_MAP && i < map->uops; i++)
+		caps |= npu_uop_cap(NPU_UOP_OP(npu_map_uops(map)[i]));
+	return caps;
+}
+
 static void fill_header(struct image *im)
 {
 	const struct nc_back *b = im->b;
@@ -124,7 +137,7 @@ static void fill_header(struct image *im)
 		const struct npu_desc_hdr *hdr = nc_code_at(&b->code, i);
 
 		h->macs += npu_desc_macs(&b->timing, hdr);
-		h->caps |= npu_op_cap(hdr->opcode) | cast_cap(hdr);
+		h->caps |= desc_caps(hdr);
 	}
 }
 

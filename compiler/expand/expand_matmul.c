@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Products of integers, which the multiplier array does not take: columns times
- * rows, added up as 32-bit integers. Exact modulo 2^32.
+ * rows, added up as 32-bit integers: modulo 2^32, or for int64 with a fault.
  */
 #include <errno.h>
 #include <math.h>

@@ -49,6 +49,7 @@ void nc_map_types(struct nc_map *m, enum npu_graph_dtype from, enum npu_graph_dt
 	m->ints = nc_dtype_class(from) != NC_CLASS_FLOAT;
 	m->to_ints = nc_dtype_class(to) != NC_CLASS_FLOAT;
 	m->to_bool = nc_dtype_class(to) == NC_CLASS_BOOL;
+	m->traps = to == NPU_GRAPH_I64;
 }
 
 enum npu_uop nc_uop_for(const struct nc_map *m, enum npu_uop op)
@@ -56,10 +57,10 @@ enum npu_uop nc_uop_for(const struct nc_map *m, enum npu_uop op)
 	if (!m->ints)
 		return op;
 	switch (op) {
-	case NPU_UOP_FADD: return NPU_UOP_IADD;
-	case NPU_UOP_FSUB: return NPU_UOP_ISUB;
-	case NPU_UOP_FMUL: return NPU_UOP_IMUL;
-	case NPU_UOP_FDIV: return NPU_UOP_IDIV;
+	case NPU_UOP_FADD: return m->traps ? NPU_UOP_IADDT : NPU_UOP_IADD;
+	case NPU_UOP_FSUB: return m->traps ? NPU_UOP_ISUBT : NPU_UOP_ISUB;
+	case NPU_UOP_FMUL: return m->traps ? NPU_UOP_IMULT : NPU_UOP_IMUL;
+	case NPU_UOP_FDIV: return m->traps ? NPU_UOP_IDIVT : NPU_UOP_IDIV;
 	case NPU_UOP_FMIN: return NPU_UOP_IMIN;
 	case NPU_UOP_FMAX: return NPU_UOP_IMAX;
 	case NPU_UOP_FLT: return NPU_UOP_ILT;
@@ -70,7 +71,7 @@ enum npu_uop nc_uop_for(const struct nc_map *m, enum npu_uop op)
 
 static int int_unary(struct nc_map *m, enum npu_uop op, int x)
 {
-	int minus = op2(m, NPU_UOP_ISUB, nc_map_bits(m, 0), x);
+	int minus = op2(m, nc_uop_for(m, NPU_UOP_FSUB), nc_map_bits(m, 0), x);
 
 	return op == NPU_UOP_FABS ? op2(m, NPU_UOP_IMAX, x, minus) : minus;
 }

@@ -150,5 +150,6 @@ int nc_emit_cast(struct nc_map *m, const struct nc_node *n, const int *x)
 		return nc_map_op(m, NPU_UOP_MOV, x[0], 0, 0);
 	if (m->ints)
 		return nc_map_op(m, NPU_UOP_I2F, x[0], 0, 0);
-	return nc_map_op(m, NPU_UOP_F2I, nc_map_op(m, NPU_UOP_FTRUNC, x[0], 0, 0), 0, 0);
+	return nc_map_op(m, m->traps ? NPU_UOP_F2IT : NPU_UOP_F2I,
+			 nc_map_op(m, NPU_UOP_FTRUNC, x[0], 0, 0), 0, 0);
 }

@@ -219,5 +219,6 @@ int nc_emit_shrink(struct nc_map *m, const struct nc_node *n, const int *x)
 		    op2(m, NPU_UOP_FSUB, v, k(m, bias)), k(m, 0));
 
 	r = sel(m, less(m, v, -lambd), op2(m, NPU_UOP_FADD, v, k(m, bias)), r);
-	return m->ints ? op1(m, NPU_UOP_F2I, op1(m, NPU_UOP_FTRUNC, r)) : r;
+	return m->ints ? op1(m, m->traps ? NPU_UOP_F2IT : NPU_UOP_F2I,
+			     op1(m, NPU_UOP_FTRUNC, r)) : r;
 }

@@ -185,6 +185,7 @@ struct kir_pool {
  * @axes: bit i set: dimension i is reduced
  * @rop: enum npu_rop. Elements combine in row-major order of the reduced
  *	dimensions (HW 9.3), however the operation is tiled.
+ * @trap: I32: overflow faults
  * @in: all dimensions
  * @out: stride 0 in reduced dimensions
  */
@@ -193,6 +194,7 @@ struct kir_reduce {
 	uint32_t dim[KIR_DIMS];
 	unsigned int axes;
 	enum npu_rop rop;
+	bool trap;
 	struct kir_view in;
 	struct kir_view out;
 };

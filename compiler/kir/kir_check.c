@@ -222,6 +222,8 @@ static const char *check_reduce(const struct kir *k, const struct kir_reduce *r)
 			return "output moves along a reduced dimension";
 	in = kir_dtype(k->tensor[r->in.tensor].dtype);
 	out = kir_dtype(k->tensor[r->out.tensor].dtype);
+	if (r->trap && in != NPU_I32)
+		return "only integers overflow";
 	return out != (arg ? NPU_I32 : in) ? "element types do not match" : NULL;
 }
 

@@ -500,6 +500,7 @@ static void reduce(struct parser *p, struct kir_reduce *r)
 	for (r->rop = 0; npu_rop_name(r->rop); r->rop++)
 		if (!strcmp(npu_rop_name(r->rop), name))
 			break;
+	r->trap = accept(p, "trap");
 	operand(p, "in=", &r->in, r->ndim);
 	operand(p, "out=", &r->out, r->ndim);
 }

@@ -237,7 +237,8 @@ static void print_op(FILE *out, const struct kir_op *op)
 	case KIR_REDUCE:
 		fprintf(out, "reduce n%" PRIu32 " dim=", op->node);
 		print_dims(out, op->reduce.dim, op->reduce.ndim);
-		fprintf(out, " axes=0x%x rop=%s", op->reduce.axes, npu_rop_name(op->reduce.rop));
+		fprintf(out, " axes=0x%x rop=%s%s", op->reduce.axes, npu_rop_name(op->reduce.rop),
+			op->reduce.trap ? " trap" : "");
 		print_operand(out, "in", &op->reduce.in, op->reduce.ndim);
 		print_operand(out, "out", &op->reduce.out, op->reduce.ndim);
 		break;

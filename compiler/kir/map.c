@@ -318,6 +318,27 @@ static uint32_t float_bits(unsigned int op, float f)
 	return isnan(f) && op != NPU_UOP_FABS && op != NPU_UOP_FNEG ? 0x7fc00000 : as_bits(f);
 }
 
+/* Like the device's, but -ENOTSUP where that faults. */
+static int run_trapping(unsigned int op, uint32_t a, uint32_t b, uint32_t *r)
+{
+	const int64_t x = (int32_t)a, y = (int32_t)b;
+	int64_t exact;
+
+	switch (op) {
+	case NPU_UOP_IADDT: exact = x + y; break;
+	case NPU_UOP_ISUBT: exact = x - y; break;
+	case NPU_UOP_IMULT: exact = x * y; break;
+	case NPU_UOP_IDIVT: exact = y ? x / y : -1; break;
+	case NPU_UOP_F2IT:
+		exact = isnan(as_float(a)) ? INT64_MAX : (int64_t)nearbyint(fmax(fmin(
+			as_float(a), 0x1p40), -0x1p40));
+		break;
+	default: return -ENOTSUP;
+	}
+	*r = (uint32_t)exact;
+	return exact < INT32_MIN || exact > INT32_MAX ? -ENOTSUP : 0;
+}
+
 /* Comparisons, integers, selection. */
 static int run_other(unsigned int op, uint32_t a, uint32_t b, uint32_t c, uint32_t *r)
 {
@@ -344,7 +365,7 @@ static int run_other(unsigned int op, uint32_t a, uint32_t b, uint32_t c, uint32
 	case NPU_UOP_IEQ: *r = a == b ? UINT32_MAX : 0; break;
 	case NPU_UOP_I2F: *r = as_bits((float)(int32_t)a); break;
 	case NPU_UOP_F2I: *r = (uint32_t)(int32_t)round_clamp(as_float(a)); break;
-	default: return -ENOTSUP;
+	default: return run_trapping(op, a, b, r);
 	}
 	return 0;
 }

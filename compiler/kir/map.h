@@ -22,9 +22,10 @@
  * @ints: the function is to be computed on integers (truth values are 0 and 1)
  * @to_ints: and so is its result, which for most is the same
  * @to_bool: the result is a truth value
+ * @traps: integers that 32 bits cannot hold fault: the tensor has more of them
  */
 struct nc_map {
-	bool ints, to_ints, to_bool;
+	bool ints, to_ints, to_bool, traps;
 	unsigned int uops, consts, operands;
 	struct {
 		uint8_t op;

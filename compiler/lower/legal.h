@@ -43,6 +43,7 @@ struct nc_value {
  * @val: per graph tensor
  * @node: kernel IR node of the operator being lowered
  * @first_op: kernel IR operations before this operator
+ * @traps: its results have more than 32 bits in the model: overflow must fault
  * @err: why nc_legal_op() returned NULL
  */
 struct nc_legal {
@@ -52,6 +53,7 @@ struct nc_legal {
 	struct nc_value *val;
 	uint32_t node;
 	uint32_t first_op;
+	bool traps;
 	int err;
 };
 

@@ -114,7 +114,8 @@ static int reduce_nothing(struct nc_legal *l, const struct nc_node *n, enum npu_
 			  const struct nc_view *in, const struct nc_view *out)
 {
 	bool ints = kir_dtype(l->k->tensor[in->tensor].dtype) != NPU_F32;
-	enum npu_uop op = rop != NPU_ROP_SUMSQ ? NPU_UOP_MOV : ints ? NPU_UOP_IMUL : NPU_UOP_FMUL;
+	enum npu_uop square = !ints ? NPU_UOP_FMUL : l->traps ? NPU_UOP_IMULT : NPU_UOP_IMUL;
+	enum npu_uop op = rop != NPU_ROP_SUMSQ ? NPU_UOP_MOV : square;
 	struct nc_loop lp;
 	int x, ret;
 
@@ -182,6 +183,9 @@ int nc_legal_reduce(struct nc_legal *l, const struct nc_node *n, enum npu_rop ro
 	if (!op)
 		return l->err;
 	op->reduce.rop = rop;
+	op->reduce.trap = l->traps && (rop == NPU_ROP_SUM || rop == NPU_ROP_PROD ||
+				       rop == NPU_ROP_SUMSQ) &&
+		kir_dtype(l->k->tensor[in->tensor].dtype) == NPU_I32;
 	op->reduce.axes = left;
 	op->reduce.ndim = w.ndim;
 	for (unsigned int i = 0; i < w.ndim; i++) {

@@ -240,6 +240,7 @@ static int put_by_search(struct nc_legal *l, const struct nc_node *n, const stru
 	found.rank = 3;
 	nc_loop_init(&lp, 3, out->dim);
 	lp.m.ints = ints;
+	lp.m.traps = l->traps;
 	r = nc_loop_load(&lp, x);
 	r = op2(&lp.m, nc_uop_for(&lp.m, how->uop), r, nc_loop_load(&lp, &found));
 	ret = nc_loop_store(&lp, out, r);

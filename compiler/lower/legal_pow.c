@@ -133,7 +133,7 @@ int nc_emit_pow(struct nc_map *m, const struct nc_node *n, const int *x)
 /* x^y by squaring for a small whole y, by the square root for 1/2; else -EDOM. */
 static int pow_constant(struct nc_map *m, int x, float y)
 {
-	enum npu_uop mul = m->ints ? NPU_UOP_IMUL : NPU_UOP_FMUL;
+	enum npu_uop mul = nc_uop_for(m, NPU_UOP_FMUL);
 	unsigned int left = (unsigned int)fabsf(y);
 	int square = x, r = -1;
 
@@ -197,7 +197,7 @@ static int pow_general(struct nc_legal *l, const struct nc_node *n, struct nc_lo
  * holds the result; for the others a y of the same parity gives the same. With
  * y < 0 it is 0 unless x is 1 or -1.
  */
-static int power(struct nc_map *m, int x, int y)
+static int wrapping_power(struct nc_map *m, int x, int y)
 {
 	int large = op2(m, NPU_UOP_IAND, y, bits(m, ~31u));
 	int small = op2(m, NPU_UOP_IADD, op2(m, NPU_UOP_IAND, y, bits(m, 1)), bits(m, 30));
@@ -213,6 +213,39 @@ static int power(struct nc_map *m, int x, int y)
 	return sel(m, op2(m, NPU_UOP_ILT, y, bits(m, 0)), op2(m, NPU_UOP_IAND, r, unit), r);
 }
 
+/*
+ * The same where overflow must fault, and nothing else may: what does not go
+ * into the result is kept at 1.
+ */
+static int trapping_power(struct nc_map *m, int x, int y)
+{
+	int one = bits(m, 1);
+	int unit = op2(m, NPU_UOP_IOR, op2(m, NPU_UOP_IEQ, x, one),
+		       op2(m, NPU_UOP_IEQ, x, bits(m, UINT32_MAX)));
+	int large = op2(m, NPU_UOP_ILT, bits(m, 31), y);
+	int small = op2(m, NPU_UOP_IAND, y, bits(m, 31));
+	int square, r;
+
+	/* Units and 0 care for the parity only, and for whether there is an exponent. */
+	small = sel(m, small, small, sel(m, y, bits(m, 2), bits(m, 0)));
+	/* 1 / x is 0 but for a unit, and so are the powers of 0. */
+	square = sel(m, op2(m, NPU_UOP_ILT, y, bits(m, 0)), op2(m, NPU_UOP_IAND, x, unit), x);
+	/* Of all others, powers of 32 and more overflow at once. */
+	large = sel(m, large, sel(m, op2(m, NPU_UOP_IOR, unit, op2(m, NPU_UOP_IEQ, x, bits(m, 0))),
+				  one, bits(m, 0x10000)), one);
+	r = op2(m, NPU_UOP_IMULT, large, large);
+	for (uint32_t bit = 1; bit <= 16; bit *= 2) {
+		r = op2(m, NPU_UOP_IMULT, r, sel(m, op2(m, NPU_UOP_IAND, small, bits(m, bit)),
+						 square, one));
+		if (bit == 16)
+			break;
+		square = sel(m, op2(m, NPU_UOP_IAND, small, bits(m, 31 & ~(2 * bit - 1))), square,
+			     one);
+		square = op2(m, NPU_UOP_IMULT, square, square);
+	}
+	return r;
+}
+
 /* @r towards 0 as an integer, unless it is one but for the error of pow_parts(). */
 static int to_integer(struct nc_map *m, int r)
 {
@@ -221,7 +254,13 @@ static int to_integer(struct nc_map *m, int r)
 	int close = op2(m, NPU_UOP_FLE, off,
 			op2(m, NPU_UOP_FMUL, op1(m, NPU_UOP_FABS, r), k(m, 0x1p-21f)));
 
-	return op1(m, NPU_UOP_F2I, sel(m, close, near, op1(m, NPU_UOP_FTRUNC, r)));
+	return op1(m, m->traps ? NPU_UOP_F2IT : NPU_UOP_F2I,
+		   sel(m, close, near, op1(m, NPU_UOP_FTRUNC, r)));
+}
+
+static int power(struct nc_map *m, int x, int y)
+{
+	return m->traps ? trapping_power(m, x, y) : wrapping_power(m, x, y);
 }
 
 /* Integers to the power of floats: fractions through fp32, whole ones exactly. */
@@ -230,7 +269,7 @@ static int int_power(struct nc_legal *l, const struct nc_node *n, struct nc_loop
 	struct nc_map *m = &lp->m;
 	struct nc_view broken;
 	struct nc_loop first;
-	int y, ret;
+	int y, whole, ret;
 
 	if (nc_dtype_class(nc_in(l->g, n, 1)->dtype) != NC_CLASS_FLOAT)
 		return power(m, nc_legal_load(l, n, 0, lp), nc_legal_load(l, n, 1, lp));
@@ -238,14 +277,15 @@ static int int_power(struct nc_legal *l, const struct nc_node *n, struct nc_loop
 	if (ret)
 		return ret;
 	nc_loop_init(&first, lp->rank, lp->dim);
+	first.m.traps = m->traps;
 	ret = nc_loop_store(&first, &broken, to_integer(&first.m, pow_general(l, n, &first)));
 	ret = ret ? ret : nc_loop_emit(l, n, &first);
 	if (ret)
 		return ret;
 	y = nc_legal_load(l, n, 1, lp);
-	return sel(m, op2(m, NPU_UOP_FEQ, op1(m, NPU_UOP_FRINT, y), y),
-		   power(m, nc_legal_load(l, n, 0, lp), op1(m, NPU_UOP_F2I, y)),
-		   nc_loop_load(lp, &broken));
+	whole = op2(m, NPU_UOP_FEQ, op1(m, NPU_UOP_FRINT, y), y);
+	y = op1(m, NPU_UOP_F2I, sel(m, whole, y, bits(m, 0)));
+	return sel(m, whole, power(m, nc_legal_load(l, n, 0, lp), y), nc_loop_load(lp, &broken));
 }
 
 int nc_lower_pow(struct nc_legal *l, const struct nc_node *n)

@@ -75,7 +75,8 @@ static int absolute(struct nc_legal *l, const struct nc_node *n, const struct nc
 	nc_loop_init(&lp, out->rank, out->dim);
 	r = nc_loop_load(&lp, in);
 	r = nc_map_op(&lp.m, NPU_UOP_IMAX, r,
-		      nc_map_op(&lp.m, NPU_UOP_ISUB, nc_map_bits(&lp.m, 0), r, 0), 0);
+		      nc_map_op(&lp.m, l->traps ? NPU_UOP_ISUBT : NPU_UOP_ISUB,
+				nc_map_bits(&lp.m, 0), r, 0), 0);
 	r = nc_loop_store(&lp, out, r);
 	return r ? r : nc_loop_emit(l, n, &lp);
 }

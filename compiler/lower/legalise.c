@@ -484,6 +484,7 @@ static int lower_node(struct nc_legal *l, const struct nc_node *n)
 						     "output %u is %s; a dimension must be below 2^31",
 						     i, nc_shape_text(t, text));
 	}
+	l->traps = nc_out(l->g, n, 0) && nc_out(l->g, n, 0)->dtype == NPU_GRAPH_I64;
 	ret = check_types(l, n);
 	ret = ret ? ret : n->op->lower(l, n);
 	for (uint32_t i = 0; !ret && i < n->outs; i++) {

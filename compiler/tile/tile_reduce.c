@@ -159,7 +159,7 @@ struct nc_tile *reduction_add(struct reduction *r, const struct nc_nest *nest, e
 
 	if (!t)
 		return NULL;
-	t->flags = (uint16_t)flags;
+	t->flags = (uint16_t)(flags | (r->op->trap ? NPU_F_TRAP : 0));
 	t->rop = (uint8_t)rop;
 	t->axes = (uint8_t)axes(r);
 	memcpy(t->dim, nest->size + r->ndim - NC_LOOPS, NC_LOOPS * sizeof(t->dim[0]));

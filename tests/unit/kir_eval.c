@@ -153,9 +153,30 @@ static uint32_t run_float(unsigned int op, float a, float b, float c)
 	case NPU_UOP_ERF: return as_bits((float)erf((double)a));
 	case NPU_UOP_SIN: return as_bits((float)sin((double)a));
 	case NPU_UOP_COS: return as_bits((float)cos((double)a));
-	case NPU_UOP_F2I: return to_integer(a);
+	case NPU_UOP_F2I: case NPU_UOP_F2IT: return to_integer(a);
 	}
 	abort();
+}
+
+static bool fits(int64_t x)
+{
+	return x >= INT32_MIN && x <= INT32_MAX;
+}
+
+/* Whether the device faults. */
+static bool overflows(unsigned int op, uint32_t a, uint32_t b)
+{
+	int64_t x = (int32_t)a, y = (int32_t)b;
+	float f = as_float(a);
+
+	switch (op) {
+	case NPU_UOP_IADDT: return !fits(x + y);
+	case NPU_UOP_ISUBT: return !fits(x - y);
+	case NPU_UOP_IMULT: return !fits(x * y);
+	case NPU_UOP_IDIVT: return y && !fits(x / y);
+	case NPU_UOP_F2IT: return !(f >= -0x1p31f && f < 0x1p31f);
+	default: return false;
+	}
 }
 
 static uint32_t run_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c)
@@ -165,10 +186,10 @@ static uint32_t run_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c)
 	case NPU_UOP_SEL: return a ? b : c;
 	case NPU_UOP_FABS: return a & 0x7fffffff;
 	case NPU_UOP_FNEG: return a ^ 0x80000000;
-	case NPU_UOP_IADD: return a + b;
-	case NPU_UOP_ISUB: return a - b;
-	case NPU_UOP_IMUL: return a * b;
-	case NPU_UOP_IDIV: return divide((int32_t)a, (int32_t)b);
+	case NPU_UOP_IADD: case NPU_UOP_IADDT: return a + b;
+	case NPU_UOP_ISUB: case NPU_UOP_ISUBT: return a - b;
+	case NPU_UOP_IMUL: case NPU_UOP_IMULT: return a * b;
+	case NPU_UOP_IDIV: case NPU_UOP_IDIVT: return divide((int32_t)a, (int32_t)b);
 	case NPU_UOP_IREM: return remainder_of((int32_t)a, (int32_t)b);
 	case NPU_UOP_IMIN: return (int32_t)a < (int32_t)b ? a : b;
 	case NPU_UOP_IMAX: return (int32_t)a > (int32_t)b ? a : b;
@@ -216,9 +237,11 @@ static void run_map(struct kir_data *d, const struct kir_map *m, const uint32_t 
 		} else if (op == NPU_UOP_IOTA) {
 			reg[dst] = number;
 		} else {
-			reg[dst] = run_uop(op, source(m, reg, NPU_UOP_A(m->uop[i])),
-					   source(m, reg, NPU_UOP_B(m->uop[i])),
-					   source(m, reg, NPU_UOP_C(m->uop[i])));
+			uint32_t a = source(m, reg, NPU_UOP_A(m->uop[i]));
+			uint32_t b = source(m, reg, NPU_UOP_B(m->uop[i]));
+
+			d->fault = d->fault || overflows(op, a, b);
+			reg[dst] = run_uop(op, a, b, source(m, reg, NPU_UOP_C(m->uop[i])));
 		}
 	}
 }
@@ -375,6 +398,18 @@ static uint32_t combine(enum npu_rop rop, bool is_float, uint32_t lane, uint32_t
 	}
 }
 
+/* The same in so many bits that it cannot overflow. */
+static bool combine_fits(enum npu_rop rop, uint32_t lane, uint32_t x, bool element)
+{
+	int64_t a = (int32_t)lane, b = (int32_t)x;
+
+	if (rop == NPU_ROP_PROD)
+		return fits(a * b);
+	if (rop == NPU_ROP_SUMSQ && element)
+		return fits(b * b) && fits(a + b * b);
+	return rop == NPU_ROP_MAX || rop == NPU_ROP_MIN || fits(a + b);
+}
+
 static uint32_t start(enum npu_rop rop, bool is_float)
 {
 	switch (rop) {
@@ -424,6 +459,8 @@ static uint32_t reduce_one(struct kir_data *d, const struct kir_reduce *r, const
 		} else {
 			uint32_t *l = &lane[e % NPU_REDUCE_LANES];
 
+			if (r->trap && !combine_fits(r->rop, *l, x, true))
+				d->fault = true;
 			*l = combine(r->rop, is_float, *l, x, true);
 		}
 		e++;
@@ -431,8 +468,11 @@ static uint32_t reduce_one(struct kir_data *d, const struct kir_reduce *r, const
 	if (arg)
 		return best_e;
 	for (unsigned int half = NPU_REDUCE_LANES / 2; half; half /= 2)
-		for (unsigned int i = 0; i < half; i++)
+		for (unsigned int i = 0; i < half; i++) {
+			if (r->trap && !combine_fits(r->rop, lane[i], lane[i + half], false))
+				d->fault = true;
 			lane[i] = combine(r->rop, is_float, lane[i], lane[i + half], false);
+		}
 	return lane[0];
 }
 

@@ -13,7 +13,8 @@
 /**
  * struct kir_data - the elements of all tensors of a kernel IR
  * @k: the list
- * @fault: an index was outside of its limit; nothing has run after it
+ * @fault: an index was outside of its limit, or an integer did not fit; no
+ *	operation has run after it
  * @word: per tensor, its elements as bits; INPUTs are 0 until the caller fills
  *	them, CONSTs have their data, the others a pattern
  */
