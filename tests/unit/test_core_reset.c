@@ -153,16 +153,33 @@ static struct {
 	pthread_t tester;
 	unsigned int readings;	/* of the run thread, until it is held */
 	atomic_bool held;
-	atomic_bool go;
+	/* Rounds that were begun, and let go: a late thread finds its round gone. */
+	atomic_uint round;
+	atomic_uint gone;
 } gate;
+
+static void gate_close(unsigned int readings)
+{
+	atomic_store(&gate.held, false);
+	atomic_fetch_add(&gate.round, 1);
+	gate.readings = readings;
+}
+
+static void gate_open(void)
+{
+	atomic_store(&gate.gone, atomic_load(&gate.round));
+}
 
 static void on_now(struct core_bus *bus)
 {
+	unsigned int round;
+
 	(void)bus;
 	if (pthread_equal(pthread_self(), gate.tester) || !gate.readings || --gate.readings)
 		return;
+	round = atomic_load(&gate.round);
 	atomic_store(&gate.held, true);
-	while (!atomic_load(&gate.go))
+	while (atomic_load(&gate.gone) < round)
 		sched_yield();
 }
 
@@ -174,9 +191,7 @@ static void test_reset_while_ending(void **state)
 	gate.tester = pthread_self();
 	bus->on_now = on_now;
 	for (unsigned int round = 0; round < 12; round++) {
-		gate.readings = 1 + round % 4;
-		atomic_store(&gate.held, false);
-		atomic_store(&gate.go, false);
+		gate_close(1 + round % 4);
 		memset(f->quick.done, 0, sizeof(*f->quick.done));
 		core_bus_push(bus, 0, &f->quick.entry);
 		core_bus_doorbell(bus, 0);
@@ -184,7 +199,7 @@ static void test_reset_while_ending(void **state)
 			sched_yield();
 		core_bus_write(bus, NPU_REG_CONTROL, NPU_CONTROL_RESET);
 		atomic_store(&bus->frozen, true);
-		atomic_store(&gate.go, true);
+		gate_open();
 		wait_ready(bus);
 		assert_int_equal(atomic_load(&bus->late_writes), 0);
 		if (round % 4 != 3)
@@ -208,9 +223,7 @@ static void test_stop_while_ending(void **state)
 	gate.tester = pthread_self();
 	bus->on_now = on_now;
 	for (unsigned int round = 0; round < 4; round++) {
-		gate.readings = 1 + round % 2;
-		atomic_store(&gate.held, false);
-		atomic_store(&gate.go, false);
+		gate_close(1 + round % 2);
 		core_bus_push(bus, 0, &f->quick.entry);
 		core_bus_doorbell(bus, 0);
 		while (!atomic_load(&gate.held))
@@ -218,7 +231,7 @@ static void test_stop_while_ending(void **state)
 		core_bus_write(bus, core_bus_queue_reg(0, NPU_QUEUE_CTRL), NPU_QUEUE_CTRL_STOP |
 			       NPU_QUEUE_CTRL_ENABLE);
 		assert_int_equal(core_bus_state(bus, 0), NPU_QUEUE_STATE_STOPPING);
-		atomic_store(&gate.go, true);
+		gate_open();
 		assert_true(core_bus_wait(bus, 0, NPU_QUEUE_STATE_STOPPED));
 		assert_int_equal(core_bus_read(bus, core_bus_queue_reg(0, NPU_QUEUE_HEAD)), 0);
 		assert_int_equal(f->quick.done->seqno, 0);
