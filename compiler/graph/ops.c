@@ -264,6 +264,13 @@ ATTRS(resize) = {
 	STRING("nearest_mode", "round_prefer_floor"),
 	END
 };
+ATTRS(grid_sample) = {
+	INT("align_corners", 0),
+	STRING("mode", "linear"),
+	STRING("padding_mode", "zeros"),
+	END
+};
+ATTRS(affine_grid) = { INT("align_corners", 0), END };
 ATTRS(upsample) = {
 	OLD_FLOAT("height_scale", 1.0f, 6),
 	STRING("mode", "nearest"),

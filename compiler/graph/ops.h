@@ -90,8 +90,10 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
-/* expand_resize.c, expand_einsum.c, expand_loss.c */
+/* expand_resize.c, expand_einsum.c, expand_loss.c, expand_sample.c */
+INFER(affine_grid);
 INFER(einsum);
+INFER(grid_sample);
 INFER(loss);
 INFER(resize);
 /* shape_index.c: indices */
@@ -149,6 +151,9 @@ EXPAND(one_hot);
 EXPAND(scatter_elements);
 EXPAND(scatter_nd);
 EXPAND(topk);
+/* expand/expand_sample.c */
+EXPAND(affine_grid);
+EXPAND(grid_sample);
 /* expand/expand_sequence.c */
 EXPAND(reverse_sequence);
 EXPAND(tensor_scatter);
