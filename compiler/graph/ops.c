@@ -271,6 +271,9 @@ ATTRS(grid_sample) = {
 	END
 };
 ATTRS(affine_grid) = { INT("align_corners", 0), END };
+ATTRS(dft) = { OLD_INT("axis", 1, 19), INT("inverse", 0), INT("onesided", 0), END };
+ATTRS(stft) = { INT("onesided", 1), END };
+ATTRS(window) = { INT("output_datatype", 1), INT("periodic", 1), END };
 ATTRS(upsample) = {
 	OLD_FLOAT("height_scale", 1.0f, 6),
 	STRING("mode", "nearest"),

@@ -36,7 +36,8 @@ UPGRADE(softmax);
 UPGRADE(split);
 UPGRADE(tile);
 UPGRADE(topk);
-/* expand_resize.c, expand_einsum.c */
+/* expand_resize.c, expand_einsum.c, expand_signal.c */
+UPGRADE(dft);
 UPGRADE(resize);
 UPGRADE(upsample);
 #undef UPGRADE
@@ -90,8 +91,11 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
-/* expand_resize.c, expand_einsum.c, expand_loss.c, expand_sample.c */
+/* expand_resize.c, expand_einsum.c, expand_loss.c, expand_sample.c, expand_signal.c */
 INFER(affine_grid);
+INFER(dft);
+INFER(stft);
+INFER(window);
 INFER(einsum);
 INFER(grid_sample);
 INFER(loss);
@@ -154,6 +158,10 @@ EXPAND(topk);
 /* expand/expand_sample.c */
 EXPAND(affine_grid);
 EXPAND(grid_sample);
+/* expand/expand_signal.c */
+EXPAND(dft);
+EXPAND(stft);
+EXPAND(window);
 /* expand/expand_sequence.c */
 EXPAND(reverse_sequence);
 EXPAND(tensor_scatter);
