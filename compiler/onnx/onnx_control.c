@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * If and Loop: bodies become nodes of the graph around them. A branch that is
+ * If, Loop and Scan: bodies become nodes of the graph around them. A branch that is
  * known while compiling is taken; else both are, and a choice. Loops run here,
  * so the number of iterations must be known.
  */
@@ -341,4 +341,157 @@ int nc_onnx_loop(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t num
 	for (size_t k = 0; !ret && k < l.carried; k++)
 		set_output(&l.c, k, l.state[k]);
 	return ret ? ret : collect_scans(&l, i);
+}
+
+/* ---- Scan ---- */
+
+/**
+ * struct scan - a Scan being unrolled
+ * @states: tensors that go from one iteration to the next
+ * @ins: inputs that give an element to each iteration
+ * @outs: outputs that collect an element of each
+ * @steps: iterations
+ * @input: all inputs; states change
+ * @out: outputs of the body
+ * @list: of each collected output @steps tensors
+ */
+struct scan {
+	struct control c;
+	const Onnx__GraphProto *body;
+	size_t states, ins, outs;
+	int64_t steps;
+	uint32_t *input, *out, *list;
+};
+
+static const Onnx__AttributeProto *attribute(const struct control *c, const char *name)
+{
+	for (size_t i = 0; i < c->p->n_attribute; i++)
+		if (!strcmp(nc_onnx_text(c->p->attribute[i]->name), name))
+			return c->p->attribute[i];
+	return NULL;
+}
+
+/* Entry @i of a list that may be missing: 0. */
+static int64_t entry(const struct control *c, const char *name, size_t i)
+{
+	const Onnx__AttributeProto *a = attribute(c, name);
+
+	return a && i < a->n_ints ? a->ints[i] : 0;
+}
+
+/* The elements of a sequence, along its axis: what all have as many of. */
+static int scan_steps(struct scan *s, size_t i)
+{
+	const struct nc_tensor *t = nc_x_get(&s->c.e, s->input[s->states + i]);
+	int axis = nc_axis(s->c.im->g, &s->c.n, entry(&s->c, "scan_input_axes", i), t->rank);
+
+	if (axis < 0)
+		return axis;
+	if (i && t->dim[axis] != s->steps)
+		return refuse_control(&s->c, -EINVAL, "its sequences have different lengths", "");
+	s->steps = t->dim[axis];
+	if (s->steps < 1 || s->steps > ITERATIONS_MAX)
+		return refuse_control(&s->c, -E2BIG, "has no iterations, or more than 65536", "");
+	return 0;
+}
+
+static int scan_get(struct scan *s)
+{
+	struct control *c = &s->c;
+	const Onnx__AttributeProto *count = attribute(c, "num_scan_inputs");
+	struct nc_arena *arena = c->im->g->arena;
+	size_t n = c->p->n_input;
+	int ret = 0;
+
+	s->body = body_of(c, "body");
+	s->ins = count && count->i > 0 ? (size_t)count->i : 0;
+	if (!s->body || !s->ins || s->ins > n || s->body->n_input != n ||
+	    s->body->n_output < n - s->ins || c->p->n_output > s->body->n_output)
+		return refuse_control(c, -EINVAL, "its inputs and outputs do not fit its body", "");
+	s->states = n - s->ins;
+	s->outs = s->body->n_output - s->states;
+	s->input = nc_alloc_array(arena, n, sizeof(*s->input));
+	s->out = nc_alloc_array(arena, s->body->n_output, sizeof(*s->out));
+	if (!s->input || !s->out)
+		return nc_onnx_no_memory(c->im);
+	for (size_t i = 0; !ret && i < n; i++) {
+		ret = input_of(c, i, &s->input[i]);
+		if (!ret && s->input[i] == NC_NONE)
+			ret = refuse_control(c, -EINVAL, "an input is missing", "");
+	}
+	for (size_t i = 0; !ret && i < s->ins; i++)
+		ret = scan_steps(s, i);
+	if (ret)
+		return ret;
+	s->list = nc_alloc_array(arena, s->outs * (size_t)s->steps, sizeof(*s->list));
+	return s->list ? 0 : nc_onnx_no_memory(c->im);
+}
+
+/* Element @step of sequence @i. */
+static uint32_t scan_element(const struct scan *s, size_t i, int64_t step)
+{
+	const struct nc_expand *e = &s->c.e;
+	uint32_t t = s->input[s->states + i];
+	int64_t axis = entry(&s->c, "scan_input_axes", i);
+
+	if (axis < 0)
+		axis += nc_x_get(e, t)->rank;
+	if (entry(&s->c, "scan_input_directions", i))
+		step = s->steps - 1 - step;
+	return nc_x_2(e, NC_OP_Squeeze, nc_x_slice(e, t, (unsigned int)axis, step, step + 1, 1),
+		      nc_x_ints(e, &axis, 1));
+}
+
+static int scan_step(struct scan *s, int64_t step)
+{
+	const struct nc_expand *e = &s->c.e;
+	struct nc_onnx_import in;
+	int ret = enter(&s->c, s->body, &in);
+
+	for (size_t i = 0; !ret && i < s->states + s->ins; i++) {
+		uint32_t t = i < s->states ? s->input[i] : scan_element(s, i - s->states, step);
+
+		ret = nc_x_done(e);
+		ret = ret ? ret : nc_onnx_define(&in, s->body->input[i]->name, t);
+	}
+	ret = ret ? ret : run(&s->c, &in, s->out);
+	if (ret)
+		return ret;
+	if (s->states)
+		memcpy(s->input, s->out, s->states * sizeof(*s->input));
+	for (size_t k = 0; k < s->outs; k++) {
+		bool back = entry(&s->c, "scan_output_directions", k);
+		int64_t axis = entry(&s->c, "scan_output_axes", k);
+		int64_t at = back ? s->steps - 1 - step : step;
+
+		s->list[k * (size_t)s->steps + (size_t)at] =
+			nc_x_2(e, NC_OP_Unsqueeze, s->out[s->states + k], nc_x_ints(e, &axis, 1));
+	}
+	return nc_x_done(e);
+}
+
+int nc_onnx_scan_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number)
+{
+	struct scan s = { .body = NULL };
+	int ret;
+
+	control_init(&s.c, im, p, number);
+	if (im->opset < 9)
+		return refuse_control(&s.c, -ENOTSUP,
+				      "before opset 9 it runs over a batch; convert the model to opset 9",
+				      "");
+	ret = scan_get(&s);
+	for (int64_t i = 0; !ret && i < s.steps; i++)
+		ret = scan_step(&s, i);
+	for (size_t k = 0; !ret && k < s.states; k++)
+		set_output(&s.c, k, s.input[k]);
+	for (size_t k = 0; !ret && k < s.outs; k++) {
+		const uint32_t *list = s.list + k * (size_t)s.steps;
+
+		set_output(&s.c, s.states + k,
+			   nc_x_concat(&s.c.e, (int)entry(&s.c, "scan_output_axes", k),
+				       (uint32_t)s.steps, list));
+		ret = nc_x_done(&s.c.e);
+	}
+	return ret;
 }

@@ -112,6 +112,7 @@ int nc_onnx_resolve(struct nc_onnx_import *im, const Onnx__AttributeProto *a,
 /* onnx_control.c */
 int nc_onnx_if(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
 int nc_onnx_loop(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
+int nc_onnx_scan_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
 
 static inline const char *nc_onnx_text(const char *s)
 {

@@ -242,6 +242,8 @@ int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t num
 		return nc_onnx_if(im, p, number);
 	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Loop"))
 		return nc_onnx_loop(im, p, number);
+	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Scan"))
+		return nc_onnx_scan_node(im, p, number);
 	op = find_op(im, p, number);
 	if (!op)
 		return -ENOTSUP;

@@ -198,6 +198,40 @@ static void test_while(void **state)
 	ref_tensor_free(&x);
 }
 
+/* Sums of what came so far, from either end. */
+static void test_scan(void **state)
+{
+	struct ref_tensor x = tensor(1, INTS(3), VALUES(1, -2, 3));
+	const float zero = 0;
+	struct ob b;
+
+	(void)state;
+	for (int back = 0; back < 2; back++) {
+		Onnx__NodeProto *n;
+
+		begin(&b);
+		ob_initializer(&b, "z", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 0, NULL, &zero,
+			       sizeof(zero));
+		n = ob_node(&b, "Scan", "z x", "last y");
+		ob_node(&b, "Add", "s e", "sum");
+		body(&b, n, "body", 1, NAMES("s", "e"), NAMES("sum", "sum"));
+		ob_int(&b, n, "num_scan_inputs", 1);
+		if (back) {
+			ob_ints(&b, n, "scan_input_directions", 1, INTS(1));
+			ob_ints(&b, n, "scan_output_directions", 1, INTS(1));
+			ob_ints(&b, n, "scan_input_axes", 1, INTS(-1));
+		}
+		if (back)
+			expect_values(&b, &x, 1, INTS(3), VALUES(2, 1, 3));
+		else
+			expect_values(&b, &x, 1, INTS(3), VALUES(1, -1, 2));
+	}
+	begin(&b);
+	ob_node(&b, "Scan", "x", "y");
+	expect_refused(&b, (const char *const[]){ "Scan", "do not fit its body", NULL });
+	ref_tensor_free(&x);
+}
+
 static void test_refused(void **state)
 {
 	const int64_t many = INT64_MAX;
@@ -241,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_if_run),
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_while),
+		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_refused),
 	};
 
