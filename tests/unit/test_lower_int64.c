@@ -51,7 +51,7 @@ static int64_t power(int64_t x, int64_t y)
 		return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;
 	if (y > 1000 && llabs(x) > 1)
 		return INT64_MAX;
-	for (y = y > 1000 ? 2 + y % 2 : y; y && llabs(r) <= INT64_MAX >> 32; y--)
+	for (y = y > 1000 ? 2 + y % 2 : y; y && llabs(r) <= INT32_MAX + 1ll; y--)
 		r *= x;
 	return r;
 }
@@ -149,6 +149,9 @@ static bool run_op(int op, int64_t type)
 	for (int i = 0; i < 2; i++)
 		for (int e = 0; e < ELEMS; e++) {
 			value[i][e] = calm ? (int32_t)net_rand(11) - 5 : pick();
+			/* The only quotient that does not fit has to come up. */
+			if (op == DIV && !i && !net_rand(8))
+				value[i][e] = INT32_MIN;
 			if (op == DIV && i && (!value[i][e] || net_rand(2)))
 				value[i][e] = -1;
 			if (op == POW && i && net_rand(4))
