@@ -24,6 +24,7 @@ int npu_graph_compile(struct npu_graph *g, const struct npu_target *target,
 	if (ret)
 		return ret;
 	ret = nc_back(k, target, dump, out, image, image_bytes, &g->diag);
+	ret = nc_arena_explain(k->arena, &g->diag, ret);
 	nc_arena_destroy(k->arena);
 	return ret;
 }

@@ -8,6 +8,10 @@
 #include "expand/expand.h"
 #include "lower/legal.h"
 
+/* Kernel IR and program take this many times the graph's memory, and this much more. */
+#define GROWTH		4
+#define FREE_BYTES	(1ull << 30)
+
 /* What passes work on: the graph, and what it becomes. */
 struct front {
 	struct npu_graph *g;
@@ -109,6 +113,9 @@ int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 	/* What an earlier attempt said does not hold for this one. */
 	g->diag.text[0] = 0;
 	arena = nc_arena_create();
+	if (arena)
+		nc_arena_limit(arena, (g->free_bytes ? g->free_bytes : FREE_BYTES) +
+				      GROWTH * nc_arena_bytes(g->arena));
 	f.k = arena ? kir_create(arena, g->name) : NULL;
 	if (!f.k)
 		ret = nc_error(&g->diag, -ENOMEM, "graph \"%s\": out of memory", g->name);
@@ -116,6 +123,8 @@ int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 		ret = run_passes(&f, dump, out);
 	restore(g, &saved);
 	if (ret) {
+		ret = nc_arena_explain(g->arena, &g->diag, ret);
+		ret = arena ? nc_arena_explain(arena, &g->diag, ret) : ret;
 		nc_arena_destroy(arena);
 		return ret;
 	}

@@ -33,6 +33,7 @@ struct nc_arena {
 	struct chunk *chunk;
 	size_t used_bytes;
 	size_t limit_bytes;
+	bool full;
 };
 
 struct nc_arena *nc_arena_create(void)
@@ -84,14 +85,23 @@ static struct chunk *add_chunk(struct nc_arena *a, size_t bytes)
 	return c;
 }
 
+/* Whether the limit allows @bytes more. */
+static bool allowed(struct nc_arena *a, size_t bytes)
+{
+	if (!a->limit_bytes ||
+	    (bytes <= a->limit_bytes && a->used_bytes <= a->limit_bytes - bytes))
+		return true;
+	a->full = true;
+	return false;
+}
+
 static void *alloc_aligned(struct nc_arena *a, size_t bytes, size_t align)
 {
 	struct chunk *c = a->chunk;
 	size_t gap;
 	char *p;
 
-	if (a->limit_bytes &&
-	    (bytes > a->limit_bytes || a->used_bytes > a->limit_bytes - bytes))
+	if (!allowed(a, bytes))
 		return NULL;
 	gap = c ? (size_t)(align_up(c->free, align) - c->free) : 0;
 	if (!c || c->left_bytes < gap || c->left_bytes - gap < bytes) {
@@ -103,7 +113,8 @@ static void *alloc_aligned(struct nc_arena *a, size_t bytes, size_t align)
 	p = c->free + gap;
 	c->free = p + bytes;
 	c->left_bytes -= gap + bytes;
-	a->used_bytes += bytes;
+	/* What alignment costs counts, too: many things are small. */
+	a->used_bytes += gap + bytes;
 	return p;
 }
 
@@ -157,6 +168,24 @@ size_t nc_arena_bytes(const struct nc_arena *a)
 void nc_arena_limit(struct nc_arena *a, size_t bytes)
 {
 	a->limit_bytes = bytes;
+}
+
+void nc_arena_more(struct nc_arena *a, size_t bytes)
+{
+	if (a->limit_bytes && __builtin_add_overflow(a->limit_bytes, bytes, &a->limit_bytes))
+		a->limit_bytes = SIZE_MAX;
+}
+
+int nc_arena_explain(const struct nc_arena *a, struct nc_diag *diag, int err)
+{
+	struct nc_diag why = *diag;
+
+	if (err != -ENOMEM || !a->full)
+		return err;
+	diag->text[0] = 0;
+	return nc_error(diag, -E2BIG,
+			"compiling takes more than %zu MiB, which is far more than the model's size allows: use smaller shapes or a smaller batch (%.300s)",
+			a->limit_bytes >> 20, why.text);
 }
 
 int nc_error(struct nc_diag *diag, int err, const char *fmt, ...)

@@ -23,9 +23,11 @@ void *nc_alloc_array(struct nc_arena *a, size_t count, size_t size);
 char *nc_strdup(struct nc_arena *a, const char *s);
 char *nc_printf(struct nc_arena *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Bytes in use; nc_arena_limit() sets a cap (0: none). */
+/* Bytes in use, alignment included; nc_arena_limit() sets a cap (0: none). */
 size_t nc_arena_bytes(const struct nc_arena *a);
 void nc_arena_limit(struct nc_arena *a, size_t bytes);
+/* Raise the cap, if there is one. */
+void nc_arena_more(struct nc_arena *a, size_t bytes);
 
 #define NC_DIAG_BYTES	512
 
@@ -36,6 +38,13 @@ void nc_arena_limit(struct nc_arena *a, size_t bytes);
 struct nc_diag {
 	char text[NC_DIAG_BYTES];
 };
+
+/*
+ * What @err of work in @a is to be told as: if the arena's limit is what stopped
+ * it, a message that says so takes the place of the one that is there. Returns
+ * the error then.
+ */
+int nc_arena_explain(const struct nc_arena *a, struct nc_diag *diag, int err);
 
 /* Record a message if none is there yet; returns @err, for `return nc_error()`. */
 int nc_error(struct nc_diag *diag, int err, const char *fmt, ...)

@@ -21,6 +21,8 @@
 #define ENGINES		4	/* DI, TE, VE, DO */
 #define GRANULE_SHIFT	6
 #define GRANULES_MAX	(1u << 20)
+/* Granules of a space that all descriptors together look at: bounds the time of this pass. */
+#define VISITS_MAX	(1u << 28)
 
 static const uint8_t engine_index[NPU_ENGINES] = {
 	[NPU_ENGINE_CP] = ENGINES,
@@ -55,14 +57,42 @@ struct order {
 	uint32_t known[ENGINES][ENGINES];
 };
 
-static int init_space(struct order *o, struct space *s, uint64_t bytes)
+/* @bytes of it, of which descriptors access @accessed_bytes one after the other. */
+static int init_space(struct order *o, struct space *s, uint64_t bytes, uint64_t accessed_bytes)
 {
 	s->shift = GRANULE_SHIFT;
-	while (bytes >> s->shift >= GRANULES_MAX)
+	/* Coarser ones cost engines some of what they could do at a time, no more. */
+	while (bytes >> s->shift >= GRANULES_MAX || accessed_bytes >> s->shift >= VISITS_MAX)
 		s->shift++;
 	s->granules = (bytes >> s->shift) + 1;
 	s->granule = nc_alloc_array(o->b->arena, s->granules, sizeof(*s->granule));
 	return s->granule ? 0 : nc_no_memory(o->b);
+}
+
+/* Bytes that descriptors access: of SPM, of ACC, and by each register. */
+struct traffic {
+	uint64_t spm_bytes;
+	uint64_t acc_bytes;
+	uint64_t mem_bytes[NPU_REGS];
+};
+
+static void sum_traffic(const struct nc_back *b, struct traffic *t)
+{
+	struct npu_access access[NPU_ACCESSES_MAX];
+
+	for (uint32_t i = 0; i < b->code.count; i++) {
+		unsigned int count = npu_desc_accesses(&b->limits, nc_code_at(&b->code, i), NULL,
+						       access);
+
+		for (unsigned int k = 0; k < count; k++) {
+			const struct npu_access *a = &access[k];
+			uint64_t *sum = a->space == NPU_SPACE_SPM ? &t->spm_bytes :
+					a->space == NPU_SPACE_ACC ? &t->acc_bytes :
+					&t->mem_bytes[a->reg];
+
+			*sum += (uint64_t)(a->hi_bytes - a->lo_bytes);
+		}
+	}
 }
 
 /* Constants and inputs are never written, but share the code of what is. */
@@ -70,10 +100,13 @@ static int init_spaces(struct order *o)
 {
 	const struct nc_back *b = o->b;
 	uint64_t bytes[NPU_REGS] = { 0 };
-	int ret = init_space(o, &o->spm, b->limits.spm_bytes);
+	struct traffic traffic = { 0 };
+	int ret;
 
+	sum_traffic(b, &traffic);
+	ret = init_space(o, &o->spm, b->limits.spm_bytes, traffic.spm_bytes);
 	if (!ret)
-		ret = init_space(o, &o->acc, b->limits.acc_bytes);
+		ret = init_space(o, &o->acc, b->limits.acc_bytes, traffic.acc_bytes);
 	bytes[NPU_PROG_REG_SCRATCH] = b->scratch_bytes;
 	for (uint32_t i = 0; i < b->k->tensors; i++) {
 		const struct kir_tensor *t = &b->k->tensor[i];
@@ -85,7 +118,7 @@ static int init_spaces(struct order *o)
 	}
 	for (unsigned int i = 0; i < NPU_REGS && !ret; i++)
 		if (bytes[i])
-			ret = init_space(o, &o->mem[i], bytes[i]);
+			ret = init_space(o, &o->mem[i], bytes[i], traffic.mem_bytes[i]);
 	return ret;
 }
 

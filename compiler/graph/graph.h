@@ -181,6 +181,8 @@ struct nc_output {
  * @diag: its message
  * @const_elems: elements of all constants that were given
  * @folded_elems: elements of all constants that were computed
+ * @free_bytes: memory that compiling may take whatever the size of the graph; 0: the
+ *	default
  * @input: tensors bound by the caller, in order
  * @output: results, in order; a tensor may be there more than once
  * @given: what the caller said about inputs before there were any
@@ -193,6 +195,7 @@ struct npu_graph {
 	struct nc_diag diag;
 	uint64_t const_elems;
 	uint64_t folded_elems;
+	size_t free_bytes;
 	struct nc_tensor **tensor;
 	uint32_t tensors, tensor_room;
 	struct nc_node **node;
