@@ -24,7 +24,12 @@ int nc_onnx_scan(const uint8_t *data, size_t bytes, struct nc_diag *diag);
 int nc_onnx_scan_message(const void *type, const uint8_t *data, size_t bytes,
 			 struct nc_diag *diag);
 
+#define NC_ONNX_NO_FOLDER	(-1)
+
 /* A model in memory; the graph is empty before. 0, or -errno in the graph. */
 int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind);
+/* The same; tensors may be in files beneath the open @folder, but nowhere else. */
+int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind,
+			int folder);
 
 #endif

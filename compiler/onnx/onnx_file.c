@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ONNX files: read whole with their limits, written whole or not at all. */
+#define _GNU_SOURCE	/* O_PATH */
 #include "onnx.h"
 
 #include <errno.h>
@@ -48,6 +49,17 @@ static int read_whole(const char *path, struct nc_diag *diag, uint8_t **data, si
 	return ret;
 }
 
+/* The folder that @path is in, to look up files beneath it; NC_ONNX_NO_FOLDER if there is none. */
+static int open_folder(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	char *folder = base ? strndup(path, (size_t)(base - path) + 1) : strdup(".");
+	int fd = folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : NC_ONNX_NO_FOLDER;
+
+	free(folder);
+	return fd < 0 ? NC_ONNX_NO_FOLDER : fd;
+}
+
 static void put_error(char *error, size_t error_bytes, const char *path, const char *text)
 {
 	if (error_bytes)
@@ -68,7 +80,7 @@ struct npu_graph *npu_graph_read_onnx_given(const char *path, const char *bind,
 	struct npu_graph *g = npu_graph_create(base ? base + 1 : path);
 	uint8_t *data = NULL;
 	size_t bytes = 0;
-	int ret;
+	int ret, folder;
 
 	if (!g) {
 		put_error(error, error_bytes, path, "out of memory");
@@ -77,8 +89,12 @@ struct npu_graph *npu_graph_read_onnx_given(const char *path, const char *bind,
 	ret = nc_graph_give(g, given, count);
 	if (!ret)
 		ret = read_whole(path, &g->diag, &data, &bytes);
-	if (!ret)
-		ret = nc_onnx_import(g, data, bytes, bind);
+	if (!ret) {
+		folder = open_folder(path);
+		ret = nc_onnx_import_from(g, data, bytes, bind, folder);
+		if (folder != NC_ONNX_NO_FOLDER)
+			close(folder);
+	}
 	free(data);
 	if (!ret)
 		return g;

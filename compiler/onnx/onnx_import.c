@@ -18,14 +18,6 @@
 #define GRAPH_GROWTH		4
 #define GRAPH_FREE_BYTES	(1ull << 30)
 
-static const char *type_name(int type)
-{
-	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(
-		&onnx__tensor_proto__data_type__descriptor, type);
-
-	return v ? v->name : "unknown";
-}
-
 int nc_onnx_no_memory(struct nc_onnx_import *im)
 {
 	return refuse(im, -ENOMEM, "out of memory");
@@ -122,76 +114,6 @@ int nc_onnx_define(struct nc_onnx_import *im, const char *name, int64_t tensor)
 
 /* ---- tensors ---- */
 
-/* Elements that are stored in the lists instead of as raw bytes. */
-static int typed_data(const Onnx__TensorProto *t, enum npu_graph_dtype dtype, void *data,
-		      uint64_t elems)
-{
-	size_t count = dtype == NPU_GRAPH_F32 ? t->n_float_data :
-		       dtype == NPU_GRAPH_I64 ? t->n_int64_data : t->n_int32_data;
-
-	if (count != elems)
-		return -EINVAL;
-	if (!elems)
-		return 0;
-	if (dtype == NPU_GRAPH_F32)
-		memcpy(data, t->float_data, elems * sizeof(float));
-	else if (dtype == NPU_GRAPH_I64)
-		memcpy(data, t->int64_data, elems * sizeof(int64_t));
-	else
-		/* Narrower types are the low bytes of a word. */
-		for (uint64_t i = 0; i < elems; i++)
-			memcpy((char *)data + i * nc_dtype_bytes(dtype), &t->int32_data[i],
-			       nc_dtype_bytes(dtype));
-	return 0;
-}
-
-/* @what names it in messages: 'initialiser "w"'. */
-int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
-			     const char *what)
-{
-	int dtype = nc_dtype_of_onnx(t->data_type);
-	int64_t elems;
-	size_t bytes;
-	void *data;
-
-	if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || t->n_external_data)
-		return refuse(im, -ENOTSUP,
-			      "%s \"%s\": its data are in another file; save the model with all data in one file",
-			      what, name);
-	if (dtype < 0)
-		return refuse(im, -ENOTSUP,
-			      "%s \"%s\": element type %s is not supported; FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT16, INT32, INT64 and BOOL are",
-			      what, name, type_name(t->data_type));
-	if (t->n_dims > NPU_GRAPH_RANK_MAX || t->segment)
-		return refuse(im, -ENOTSUP,
-			      "%s \"%s\": has %zu dimensions or is in segments; at most %d, in one piece, are possible",
-			      what, name, t->n_dims, NPU_GRAPH_RANK_MAX);
-	elems = nc_elems((enum npu_graph_dtype)dtype, (unsigned int)t->n_dims, t->dims);
-	if (elems < 0)
-		return refuse(im, -EINVAL, "%s \"%s\": its dimensions are negative or too large",
-			      what, name);
-	bytes = (size_t)elems * nc_dtype_bytes((enum npu_graph_dtype)dtype);
-	/* The data's own size first: the shape alone allocates nothing. */
-	if (t->has_raw_data ? t->raw_data.len != bytes :
-	    (uint64_t)elems > t->n_float_data + t->n_int32_data + t->n_int64_data)
-		return refuse(im, -EINVAL, "%s \"%s\": has other data than its %" PRId64 " elements need",
-			      what, name, elems);
-	data = nc_alloc(im->g->arena, bytes);
-	if (!data)
-		return nc_onnx_no_memory(im);
-	if (t->has_raw_data) {
-		if (bytes)
-			memcpy(data, t->raw_data.data, bytes);
-	} else if (typed_data(t, (enum npu_graph_dtype)dtype, data, (uint64_t)elems)) {
-		return refuse(im, -EINVAL, "%s \"%s\": has other data than its %" PRId64 " elements need",
-			      what, name, elems);
-	}
-	for (size_t i = 0; dtype == NPU_GRAPH_BOOL && i < bytes; i++)
-		((uint8_t *)data)[i] = ((uint8_t *)data)[i] != 0;
-	return nc_graph_const(im->g, name, (enum npu_graph_dtype)dtype, (unsigned int)t->n_dims,
-			      t->dims, data);
-}
-
 int nc_onnx_initializers(struct nc_onnx_import *im)
 {
 	const Onnx__GraphProto *graph = im->graph;
@@ -225,7 +147,7 @@ static int import_input(struct nc_onnx_import *im, const Onnx__ValueInfoProto *v
 	if (dtype < 0)
 		return refuse(im, -ENOTSUP,
 			      "input \"%s\": element type %s is not supported; FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT16, INT32, INT64 and BOOL are",
-			      v->name, type_name(type->elem_type));
+			      v->name, nc_onnx_type_name(type->elem_type));
 	ret = nc_onnx_shape(im, v->name, type->shape, &rank, dim);
 	if (ret)
 		return ret;
@@ -322,7 +244,14 @@ static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model
 
 int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind)
 {
-	struct nc_onnx_import im = { .g = g, .bind = bind };
+	return nc_onnx_import_from(g, data, bytes, bind, NC_ONNX_NO_FOLDER);
+}
+
+int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind,
+			int folder)
+{
+	struct nc_onnx_file *files = NULL;
+	struct nc_onnx_import im = { .g = g, .bind = bind, .folder = folder, .files = &files };
 	Onnx__ModelProto *model;
 	int ret = nc_onnx_scan(data, bytes, &g->diag);
 
@@ -334,6 +263,7 @@ int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const
 		return nc_error(&g->diag, -EINVAL, "not an ONNX model: protobuf cannot read it");
 	ret = import_model(&im, model);
 	onnx__model_proto__free_unpacked(model, NULL);
+	ret = nc_arena_explain(g->arena, &g->diag, ret);
 	if (!g->err)
 		g->err = ret;
 	return ret;

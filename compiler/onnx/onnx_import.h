@@ -13,6 +13,8 @@
 /* A name for an optional input of a function that the caller does not give. */
 #define NC_ONNX_ABSENT		(NC_NONE - 1)
 
+struct nc_onnx_file;
+
 /* A name that something in the model gives to a tensor. */
 struct nc_onnx_def {
 	const char *name;
@@ -33,6 +35,8 @@ struct nc_onnx_dim {
  * @graph: its graph
  * @opset: of ai.onnx, that the nodes here use
  * @def: everything here that has a name, sorted by name
+ * @folder: of the file, open; or NC_ONNX_NO_FOLDER
+ * @files: those beneath it that have been read, shared by all parts of the model
  * @bind: the user's dimensions, "N=1,seq=28"
  * @dim: what inputs at hand say about others
  * @enclosing: whose names are seen here too, or NULL
@@ -48,6 +52,8 @@ struct nc_onnx_import {
 	int64_t opset;
 	struct nc_onnx_def *def;
 	uint32_t defs;
+	int folder;
+	struct nc_onnx_file **files;
 	const char *bind;
 	struct nc_onnx_dim *dim;
 	uint32_t dims;
@@ -71,9 +77,6 @@ int nc_onnx_initializers(struct nc_onnx_import *im);
 struct nc_onnx_def *nc_onnx_find(const struct nc_onnx_import *im, const char *name);
 /* The name now stands for @tensor, or the error that it is. */
 int nc_onnx_define(struct nc_onnx_import *im, const char *name, int64_t tensor);
-/* @what names it in messages: 'initialiser "w"'. */
-int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
-		       const char *what);
 /* The version of ai.onnx, or -1. */
 int64_t nc_onnx_opset(Onnx__OperatorSetIdProto *const *set, size_t count);
 int nc_onnx_check_opset(struct nc_onnx_import *im);
@@ -88,6 +91,17 @@ int nc_onnx_learn_dims(struct nc_onnx_import *im);
 /* Rank and dimensions of input @name. */
 int nc_onnx_shape(struct nc_onnx_import *im, const char *name,
 		  const Onnx__TensorShapeProto *shape, unsigned int *rank, int64_t *dim);
+
+/* onnx_tensor.c */
+const char *nc_onnx_type_name(int type);
+/* A constant; @what names it in messages: 'initialiser "w"'. */
+int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
+		       const char *what);
+
+/* onnx_external.c */
+/* The elements of @t, which are in another file: @bytes to @data. */
+int nc_onnx_external(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
+		     const char *what, size_t bytes, void **data);
 
 /* onnx_node.c */
 int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);

@@ -415,7 +415,7 @@ static void test_refused(void **state)
 	INIT(1, INTS(4), 16);
 	t->has_data_location = 1;
 	t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
-	expect_refused(&b, NULL, WORDS("another file"));
+	expect_refused(&b, NULL, WORDS("another file", "some are in the model"));
 
 	/* Inputs */
 	MODEL(13);
