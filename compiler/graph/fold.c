@@ -178,6 +178,9 @@ static int eval_words(struct npu_graph *g, struct nc_node *n, const struct nc_vi
 		x[i] = nc_in(g, n, i) ? nc_map_load(&m, &operand) : -ENOENT;
 	}
 	ret = n->op->emit(&m, n, x);
+	if (ret == -EINVAL)
+		return nc_node_error(&g->diag, n, ret,
+				     "an attribute has a value outside of its range");
 	if (ret < 0)
 		return ret == -E2BIG ? -ENOTSUP : ret;
 	ret = nc_map_store(&m, &(struct kir_view){ .tensor = KIR_NO_TENSOR }, ret);

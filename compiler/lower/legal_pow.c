@@ -134,13 +134,14 @@ int nc_emit_pow(struct nc_map *m, const struct nc_node *n, const int *x)
 static int pow_constant(struct nc_map *m, int x, float y)
 {
 	enum npu_uop mul = nc_uop_for(m, NPU_UOP_FMUL);
-	unsigned int left = (unsigned int)fabsf(y);
 	int square = x, r = -1;
+	unsigned int left;
 
 	if (y == 0.5f && !m->ints)
 		return op1(m, NPU_UOP_FSQRT, x);
 	if (y != truncf(y) || fabsf(y) > 8 || (m->ints && y < 0))
 		return -EDOM;
+	left = (unsigned int)fabsf(y);
 	if (!left)
 		return op1(m, NPU_UOP_MOV, m->ints ? bits(m, 1) : k(m, 1));
 	for (; left; left >>= 1) {
