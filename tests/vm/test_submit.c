@@ -116,11 +116,14 @@ static void queue_of_jobs_is_limited(void)
 	need_in_use(0, 0);
 }
 
+/*
+ * The reader asks on a queue that goes before the writer's: what keeps it back is
+ * its wait, and not that it came later.
+ */
 static void waits_for_another_queue(void)
 {
 	struct buffer data;
-	struct client client = data_client(&data);
-	uint32_t other = need_queue(client.fd, client.vm, 0);
+	struct client client = data_client(&data), gate = need_client(60000);
 	struct drm_npu_sync first = {
 		.flags = DRM_NPU_SYNC_SIGNAL,
 		.handle = need_syncobj(client.fd, false),
@@ -129,15 +132,20 @@ static void waits_for_another_queue(void)
 		{ .handle = first.handle },
 		{ .handle = need_syncobj(client.fd, false), .flags = DRM_NPU_SYNC_SIGNAL },
 	};
-	struct drm_npu_job slow = job_long(&client, 0, DATA_VA, 4096, 200);
 	struct drm_npu_job write = copy_page(&client, 1, 0, 1);
 	struct drm_npu_job read = copy_page(&client, 2, 1, 2);
+	uint32_t high = 0;
 
+	check_eq(queue_create(client.fd, client.vm, DRM_NPU_PRIORITY_HIGH, 0, &high), 0);
 	write.syncs = obj_array(&first, 1, sizeof(first));
 	read.syncs = obj_array(then, 2, sizeof(then[0]));
-	check_eq(submit(client.fd, client.queue, &slow, 1), 0);
+	need_submit(&gate, job_hang(&gate, 0));
+	need_running(&gate);
 	check_eq(submit(client.fd, client.queue, &write, 1), 0);
-	check_eq(submit(client.fd, other, &read, 1), 0);
+	check_eq(submit(client.fd, high, &read, 1), 0);
+	/* Nothing tells when what can reach the hardware has done so. */
+	usleep(200000);
+	client_close(&gate);
 	check_eq(syncobj_wait(client.fd, then[1].handle, 60), 0);
 	check(same_page(&data, 0, 2));
 	client_close(&client);
@@ -199,8 +207,13 @@ static void waits_inside_a_call(void)
 	struct drm_npu_sync beyond = {
 		.flags = DRM_NPU_SYNC_TIMELINE, .handle = timeline, .point = 6,
 	};
-	struct drm_npu_job jobs[2] = {
+	struct drm_npu_sync again = {
+		.flags = DRM_NPU_SYNC_SIGNAL | DRM_NPU_SYNC_TIMELINE, .handle = timeline,
+		.point = 12,
+	};
+	struct drm_npu_job jobs[3] = {
 		copy_page(&client, 0, 0, 1), copy_page(&client, 1, 1, 2),
+		copy_page(&client, 3, 2, 4),
 	};
 
 	jobs[0].syncs = obj_array(signal, 2, sizeof(signal[0]));
@@ -215,6 +228,14 @@ static void waits_inside_a_call(void)
 	check_eq(submit(client.fd, client.queue, jobs, 2), 0);
 	need_run(&client, copy_page(&client, 2, 2, 3), 0);
 	check(same_page(&data, 0, 3));
+	/* Of two points that the call signals, the higher one counts. */
+	signal[0].point = 10;
+	beyond.point = 11;
+	jobs[1].syncs = obj_array(&again, 1, sizeof(again));
+	jobs[2].syncs = obj_array(&beyond, 1, sizeof(beyond));
+	check_eq(submit(client.fd, client.queue, jobs, 3), 0);
+	need_run(&client, copy_page(&client, 4, 4, 5), 0);
+	check(same_page(&data, 0, 5));
 	client_close(&client);
 }
 
