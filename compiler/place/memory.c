@@ -12,6 +12,9 @@
 
 #include "npu_prog.h"
 
+/* Of a constant, to find equal ones. */
+#define HASHED_BYTES	4096
+
 int nc_dma_log_add(struct nc_back *b, struct nc_dma_log *log, const struct nc_dma_ref *ref)
 {
 	if (log->count == log->room) {
@@ -217,11 +220,14 @@ static int assign_scratch(struct nc_back *b, const struct nc_dma_log *log)
 	return share_scratch(b, life, count);
 }
 
-static uint64_t hash_bytes(const uint8_t *data, uint64_t bytes)
+/* By size and beginning: those that are alike so far are compared as a whole. */
+static uint64_t hash_const(const struct kir_tensor *t)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
+	uint64_t bytes = t->elems * npu_dtype_bytes(t->dtype);
+	uint64_t h = 0xcbf29ce484222325ull ^ bytes;
+	const uint8_t *data = t->data;
 
-	for (uint64_t i = 0; i < bytes; i++)
+	for (uint64_t i = 0; i < bytes && i < HASHED_BYTES; i++)
 		h = (h ^ data[i]) * 0x100000001b3ull;
 	return h;
 }
@@ -250,7 +256,7 @@ static int assign_consts(struct nc_back *b, const struct nc_dma_log *log)
 
 		if (t->kind != KIR_CONST || !used[i])
 			continue;
-		at = hash_bytes(t->data, t->elems * npu_dtype_bytes(t->dtype)) & 4095;
+		at = hash_const(t) & 4095;
 		for (j = bucket[at]; j; j = chain[j - 1])
 			if (same_data(&b->k->tensor[j - 1], t))
 				break;
