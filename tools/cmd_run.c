@@ -259,31 +259,48 @@ static int check_output(struct run *run, unsigned int index, const struct npu_te
 	return status;
 }
 
-static int handle_output(struct run *run, unsigned int index, unsigned int *checked)
+static int use_output(struct run *run, unsigned int index, const struct npu_tensor_info *info,
+		      const void *data, unsigned int *checked)
 {
 	char error[TENSOR_ERROR_BYTES];
-	struct npu_tensor_info info;
 	const char *path;
-	const void *data;
 	int status = TOOL_OK;
 
-	if (npu_model_output_info(run->model, index, &info))
-		return tool_fail_npu();
-	data = npu_session_map_output(run->session, index);
-	if (!data)
-		return tool_fail_npu();
-	path = take_file(&run->output, info.name);
+	path = take_file(&run->output, info->name);
 	printf("output    \"");
-	tool_print_name(info.name);
-	printf("\" %s %s%s%s\n", tool_type_name(info.type), tool_shape(&info), path ? ": " : "",
+	tool_print_name(info->name);
+	printf("\" %s %s%s%s\n", tool_type_name(info->type), tool_shape(info), path ? ": " : "",
 	       path ? path : "");
-	if (path && !tensor_file_write(path, &info, data, error))
+	if (path && !tensor_file_write(path, info, data, error))
 		return tool_fail("%s", error);
 	if (run->check_dir) {
-		status = check_output(run, index, &info, data);
+		status = check_output(run, index, info, data);
 		*checked += status != -1;
 	}
 	return status == -1 ? TOOL_OK : status;
+}
+
+/*
+ * A copy: 9p and direct I/O pin the pages that they write from, which a mapping of
+ * device memory does not allow.
+ */
+static int handle_output(struct run *run, unsigned int index, unsigned int *checked)
+{
+	struct npu_tensor_info info;
+	void *data;
+	int status;
+
+	if (npu_model_output_info(run->model, index, &info))
+		return tool_fail_npu();
+	data = malloc(info.bytes ? info.bytes : 1);
+	if (!data)
+		return tool_fail("out of memory");
+	if (npu_session_get_output(run->session, index, data, info.bytes))
+		status = tool_fail_npu();
+	else
+		status = use_output(run, index, &info, data, checked);
+	free(data);
+	return status;
 }
 
 static int handle_outputs(struct run *run)
