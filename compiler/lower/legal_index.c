@@ -243,6 +243,7 @@ static int put_by_search(struct nc_legal *l, const struct nc_node *n, const stru
 	lp.m.traps = l->traps;
 	r = nc_loop_load(&lp, x);
 	r = op2(&lp.m, nc_uop_for(&lp.m, how->uop), r, nc_loop_load(&lp, &found));
+	r = nc_legal_narrow(&lp.m, nc_in(l->g, n, 0)->dtype, r);
 	ret = nc_loop_store(&lp, out, r);
 	return ret ? ret : nc_loop_emit(l, n, &lp);
 }

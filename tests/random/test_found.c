@@ -143,6 +143,28 @@ static void test_resize_of_halves(void **state)
 	}
 }
 
+/* Sums of small integers did not wrap around, and the store of them faulted. */
+static void test_scatter_of_small_integers(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct rg *g = begin(18);
+		double elem[] = { 120, -100, 90 }, at[] = { 0, 1, 0 };
+		int64_t dims = 3;
+		int x = rg_given(g, EV_I8, 1, &dims, elem, RG_INPUT);
+		int index = rg_given(g, EV_I64, 1, &dims, at, i ? RG_INPUT : RG_INITIALIZER);
+		int updates = rg_given(g, EV_I8, 1, &dims, elem, RG_INPUT);
+
+		rg_begin(g, "ScatterElements");
+		rg_arg(g, x);
+		rg_arg(g, index);
+		rg_arg(g, updates);
+		rg_text(g, "reduction", i ? "mul" : "add");
+		commit(g, 1);
+		expect(g, 1);
+	}
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -165,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_pow_of_mixed_types),
 		cmocka_unit_test(test_statistics_of_halves),
 		cmocka_unit_test(test_resize_of_halves),
+		cmocka_unit_test(test_scatter_of_small_integers),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
