@@ -29,6 +29,13 @@ int nc_expand_tile(const struct nc_expand *e)
 		dim[i] = y->dim[i];
 		t = nc_x_reshape(e, t, x->rank, dim);
 	}
+	/* Nothing, repeated or not, is nothing of another shape. */
+	if (!y->elems) {
+		const int64_t all = (int64_t)x->elems;
+
+		t = nc_x_slice(e, nc_x_reshape(e, t, 1, &all), 0, 0, 0, 1);
+		t = nc_x_reshape(e, t, y->rank, y->dim);
+	}
 	nc_x_result(e, 0, t);
 	return nc_x_done(e);
 }

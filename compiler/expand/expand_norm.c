@@ -218,8 +218,8 @@ int nc_expand_lrn(const struct nc_expand *e)
 	uint32_t t;
 
 	if (x->rank < 3 || !x->elems || size < 1)
-		return nc_node_error(&e->g->diag, e->n, -EINVAL,
-				     "needs [batch, channels, spatial axes] and a size of at least 1");
+		return nc_node_error(&e->g->diag, e->n, x->elems ? -EINVAL : -ENOTSUP,
+				     "needs elements, [batch, channels, spatial axes] and a size of at least 1");
 
 	const int64_t dim[] = { x->dim[0], 1, x->dim[1],
 				(int64_t)x->elems / x->dim[0] / x->dim[1] };

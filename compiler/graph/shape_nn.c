@@ -168,7 +168,7 @@ int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window
 		w->up[i] = 1;
 		w->in[i] = x->dim[2 + i];
 		if (w->in[i] < 1)
-			ret = nc_node_error(&g->diag, n, -EINVAL, "input %s is empty",
+			ret = nc_node_error(&g->diag, n, -ENOTSUP, "input %s is empty",
 					    nc_shape_text(x, text));
 	}
 	if (!ret && n->op->code == NC_OP_WindowConv) {

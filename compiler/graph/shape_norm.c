@@ -27,7 +27,7 @@ static int needs_channels(struct npu_graph *g, const struct nc_node *n)
 
 	if (x->rank >= 2 && x->elems)
 		return 0;
-	return nc_node_error(&g->diag, n, -EINVAL,
+	return nc_node_error(&g->diag, n, x->elems ? -EINVAL : -ENOTSUP,
 			     "input %s must be [batch, channels, ...] and not empty",
 			     nc_shape_text(x, text));
 }

@@ -50,7 +50,7 @@ int nc_infer_recurrent(struct npu_graph *g, struct nc_node *n)
 	batch = x->dim[!layout];
 	hidden = r->dim[2];
 	if (!seq || !batch || !x->dim[2])
-		return nc_node_error(&g->diag, n, -EINVAL, "input %s is empty",
+		return nc_node_error(&g->diag, n, -ENOTSUP, "input %s is empty",
 				     nc_shape_text(x, tx));
 
 	const int64_t wdim[] = { dirs, gates * hidden, x->dim[2] };
