@@ -11,7 +11,7 @@
 #include "onnx_build.h"
 
 /* Evaluations with rounding errors put in, beside the one without. */
-#define RG_NOISE	3
+#define RG_NOISE	4
 #define RG_RUNS		(RG_NOISE + 1)
 #define RG_VALUES	96
 #define RG_NODES	40
@@ -48,12 +48,13 @@ enum rg_source {
  * @uses: nodes that take it
  * @is_input: of the graph
  * @known: it does not depend on any input
+ * @odd: it has numbers that most operators have no use for
  */
 struct rg_value {
 	char name[12];
 	struct ev_value run[RG_RUNS];
 	unsigned int uses;
-	bool is_input, known;
+	bool is_input, known, odd;
 };
 
 /**

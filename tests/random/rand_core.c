@@ -109,7 +109,7 @@ int rg_pick(struct rg *g, unsigned int types, int rank_min, int rank_max)
 		const struct ev_value *x = &g->value[i].run[0];
 
 		if (!(types >> x->type & 1) || x->rank < rank_min || x->rank > rank_max ||
-		    x->elems > g->elems || (!x->elems && !rg_once(g, 4)))
+		    x->elems > g->elems || g->value[i].odd || (!x->elems && !rg_once(g, 4)))
 			continue;
 		list[n++] = (int)i;
 	}
@@ -193,6 +193,8 @@ static int add_source(struct rg *g, struct ev_value *x, enum rg_source source)
 		a->t = t;
 	}
 	v->known = source != RG_INPUT;
+	for (int64_t i = 0; i < x->elems; i++)
+		v->odd = v->odd || !(fabs(x->v[i]) <= INT_MOST);
 	for (int r = 1; r < RG_RUNS; r++)
 		if (ev_copy(&v->run[r], x))
 			abort();
@@ -246,7 +248,7 @@ int rg_like(struct rg *g, int type, int rank, const int64_t *dims, enum rg_style
 	for (unsigned int i = 0; style == RG_ANY && i < g->values; i++) {
 		const struct ev_value *x = &g->value[i].run[0];
 
-		if (x->type == type && x->rank == rank && rg_once(g, 2) &&
+		if (x->type == type && x->rank == rank && !g->value[i].odd && rg_once(g, 2) &&
 		    !memcmp(x->dims, dims, (size_t)rank * sizeof(*dims)))
 			return (int)i;
 	}

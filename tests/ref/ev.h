@@ -61,6 +61,7 @@ struct ev_noise {
  * @in: each, or NULL when it is not given
  * @outs: outputs
  * @out: filled in; the caller frees them, after an error too
+ * @noise: rounding errors are put in, also inside; or NULL
  * @why: what is wrong with the node, after an error
  */
 struct ev_call {
@@ -70,6 +71,7 @@ struct ev_call {
 	const struct ev_value *in[EV_MAX_IO];
 	unsigned int outs;
 	struct ev_value out[EV_MAX_IO];
+	struct ev_noise *noise;
 	char why[160];
 };
 

@@ -241,6 +241,11 @@ static double chance(struct ev_noise *noise)
 	return ((double)(z >> 11) + 0.5) * 0x1p-52 - 1;
 }
 
+double ev_jitter(const struct ev_call *c, double v)
+{
+	return c->noise ? v * (1 + ev_epsilon(c->in[0]->type) * chance(c->noise)) : v;
+}
+
 static void disturb(struct ev_value *x, struct ev_noise *noise)
 {
 	double eps = x->v && ev_is_float(x->type) ? ev_epsilon(x->type) : 0;
@@ -266,13 +271,33 @@ static int run_disturbed(struct ev_call *c, const struct ev_op *op, struct ev_no
 			disturb(&near[i], noise);
 		c->in[i] = &near[i];
 	}
+	c->noise = noise;
 	ret = ret ? ret : op->run(c);
+	c->noise = NULL;
 	memcpy(c->in, given, sizeof(given));
 	for (unsigned int i = 0; i < c->ins; i++)
 		ev_free(&near[i]);
 	for (unsigned int i = 0; i < c->outs && !ret; i++)
 		disturb(&c->out[i], noise);
 	return ret;
+}
+
+/* Comparisons of floats that are almost equal may go either way. */
+static void doubt(struct ev_call *c, struct ev_noise *noise)
+{
+	int64_t coord[REF_MAX_RANK] = { 0 };
+
+	if (c->ins != 2 || !c->in[0] || !c->in[1] || !ev_is_float(c->in[0]->type))
+		return;
+	for (int64_t i = 0; i < c->out[0].elems; i++) {
+		double a = c->in[0]->v[ev_at_broadcast(c->in[0], c->out[0].rank, coord)];
+		double b = c->in[1]->v[ev_at_broadcast(c->in[1], c->out[0].rank, coord)];
+		double close = 4 * ev_epsilon(c->in[0]->type) * (fabs(a) + fabs(b));
+
+		if (a != b && fabs(a - b) <= close)
+			c->out[0].v[i] = chance(noise) > 0;
+		ev_step(c->out[0].rank, c->out[0].dims, coord);
+	}
 }
 
 int ev_call_run(struct ev_call *c, struct ev_noise *noise)
@@ -286,6 +311,8 @@ int ev_call_run(struct ev_call *c, struct ev_noise *noise)
 		return -ENOSYS;
 	}
 	ret = op->run(c);
+	if (!ret && noise && noise->on && c->outs && c->out[0].type == EV_BOOL)
+		doubt(c, noise);
 	if (!ret && noise && noise->on && !is_exact(c, op)) {
 		ev_call_free(c);
 		ret = run_disturbed(c, op, noise);

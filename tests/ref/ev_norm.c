@@ -32,14 +32,14 @@ static int run_batch_norm(struct ev_call *c)
 }
 
 /* Mean and 1 / deviation of @count elements. */
-static void statistics(const double *x, int64_t count, bool centre, double epsilon, double *mean,
-		       double *scale)
+static void statistics(const struct ev_call *c, const double *x, int64_t count, bool centre,
+		       double epsilon, double *mean, double *scale)
 {
 	double sum = 0, squares = 0;
 
 	for (int64_t i = 0; i < count; i++)
 		sum += x[i];
-	*mean = centre ? sum / (double)count : 0;
+	*mean = centre ? ev_jitter(c, sum / (double)count) : 0;
 	for (int64_t i = 0; i < count; i++)
 		squares += (x[i] - *mean) * (x[i] - *mean);
 	*scale = 1 / sqrt(squares / (double)count + epsilon);
@@ -65,7 +65,7 @@ static int run_channel_norm(struct ev_call *c)
 	for (int64_t g = 0; y && g < x->dims[0] * groups; g++) {
 		double mean, scale;
 
-		statistics(x->v + g * size, size, true, epsilon, &mean, &scale);
+		statistics(c, x->v + g * size, size, true, epsilon, &mean, &scale);
 		for (int64_t i = g * size; i < (g + 1) * size; i++) {
 			int64_t ch = i / inner % x->dims[1];
 			/* Before opset 21 scale and bias were by group. */
@@ -103,7 +103,7 @@ static int run_layer_norm(struct ev_call *c)
 	for (int64_t g = 0; y && g < ev_count(x->dims, 0, axis); g++) {
 		double mean, scale;
 
-		statistics(x->v + g * size, size, centre, epsilon, &mean, &scale);
+		statistics(c, x->v + g * size, size, centre, epsilon, &mean, &scale);
 		if (stats[0])
 			stats[0][g] = mean;
 		if (stats[1])
@@ -148,9 +148,10 @@ static int run_mean_variance(struct ev_call *c)
 			sum += same ? x->v[k] : 0;
 			squares += same ? x->v[k] * x->v[k] : 0;
 		}
-		mean = sum / (double)count;
+		mean = ev_jitter(c, sum / (double)count);
 		y[i] = (x->v[i] - mean) /
-			(sqrt(fmax(squares / (double)count - mean * mean, 0)) + 1e-9);
+			(sqrt(fmax(squares / (double)count - sum / (double)count * sum / (double)count, 0)) +
+			 1e-9);
 	}
 	return y ? 0 : -EINVAL;
 }

@@ -54,5 +54,7 @@ int64_t ev_at_broadcast(const struct ev_value *x, int rank, const int64_t *coord
 int ev_broadcast(const struct ev_call *c, unsigned int from, unsigned int to, int64_t *dims);
 
 double ev_sigmoid(double v);
+/* @v, rounded in between as the type of input 0 is. */
+double ev_jitter(const struct ev_call *c, double v);
 
 #endif

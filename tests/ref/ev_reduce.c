@@ -235,7 +235,7 @@ static int run_softmax(struct ev_call *c)
 		return ret;
 	axis = ev_axis(ev_attr_i(c, "axis", c->opset < 13 ? 1 : -1), x->rank);
 	y = ev_out_like(c, 0, x);
-	if (axis < 0 || !y)
+	if (axis < 0 || !y || !x->dims[axis])
 		return ev_bad(c, "axis");
 	l = line_of(x, axis);
 	if (c->opset < 13) {

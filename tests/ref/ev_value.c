@@ -209,6 +209,9 @@ static uint64_t word_of(int type, double v)
 		frexp(v, &exponent);
 		return word | ((uint64_t)ldexp(v, 11 - exponent) + ((uint64_t)(exponent + 13) << 10));
 	default:
+		/* The largest i64 has no double of its own. */
+		if (type == EV_I64 && v >= 0x1p63)
+			return INT64_MAX;
 		return v < 0 ? (uint64_t)(int64_t)v : (uint64_t)v;
 	}
 }
