@@ -72,14 +72,20 @@ static uint32_t int_scalar(const struct nc_expand *e, enum nc_opcode code, uint3
 	return nc_x_2(e, code, t, nc_x_cast(e, nc_x_ints(e, &value, 1), NPU_GRAPH_I32));
 }
 
-/* h w + w as w h + h, for two axes. */
+/* The same element's number when the last axis varies slowest. */
 static uint32_t column_major(const struct nc_expand *e, const struct nc_window *w, uint32_t at)
 {
-	int64_t wide = w->in[w->spatial - 1];
-	uint32_t row = int_scalar(e, NC_OP_Div, at, wide);
-	uint32_t column = nc_x_2(e, NC_OP_Sub, at, int_scalar(e, NC_OP_Mul, row, wide));
+	uint32_t sum = NC_NONE;
 
-	return nc_x_2(e, NC_OP_Add, int_scalar(e, NC_OP_Mul, column, w->in[0]), row);
+	for (unsigned int i = w->spatial; i-- > 0;) {
+		uint32_t row = int_scalar(e, NC_OP_Div, at, w->in[i]);
+		uint32_t digit = nc_x_2(e, NC_OP_Sub, at, int_scalar(e, NC_OP_Mul, row, w->in[i]));
+
+		sum = sum == NC_NONE ? digit :
+			nc_x_2(e, NC_OP_Add, int_scalar(e, NC_OP_Mul, sum, w->in[i]), digit);
+		at = row;
+	}
+	return sum;
 }
 
 /* Where in the whole input the maximum @y is: the first tap that equals it. */
@@ -95,7 +101,7 @@ static uint32_t pool_indices(const struct nc_expand *e, const struct nc_window *
 	none = nc_x_cast(e, nc_x_ints(e, (const int64_t[]){ INT32_MAX }, 1), NPU_GRAPH_I32);
 	at = nc_x_where(e, t, tap_positions(e, w), none);
 	at = nc_x_reduce(e, NC_OP_ReduceMin, at, 4u);
-	if (nc_attr(e->n, "storage_order")->i && w->spatial == 2)
+	if (nc_attr(e->n, "storage_order")->i && w->spatial > 1)
 		at = column_major(e, w, at);
 	for (int64_t i = 0; base && i < channels; i++)
 		base[i] = i * inner;

@@ -205,8 +205,11 @@ static bool resize(struct rg *g, const char *op)
 	rank = rg_get(g, x)->rank;
 	count = rank;
 	by_size = rg_once(g, 2);
-	if (rg_once(g, 8))
+	/* What a part of an image is scaled to is not the same to all. */
+	if (rg_once(g, 8)) {
 		transform = 5;
+		by_size = true;
+	}
 	for (int i = 0; i < rank; i++) {
 		int64_t d = rg_get(g, x)->dims[i];
 

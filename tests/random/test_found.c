@@ -165,6 +165,22 @@ static void test_scatter_of_small_integers(void **state)
 	}
 }
 
+/* The order of storage was heeded with two axes only. */
+static void test_column_major_of_volumes(void **state)
+{
+	struct rg *g = begin(18);
+	int64_t dims[] = { 1, 2, 4, 3, 5 }, kernel[] = { 2, 1, 3 };
+	int x = tensor(g, RG_INPUT, EV_F32, 5, dims);
+
+	(void)state;
+	rg_begin(g, "MaxPool");
+	rg_arg(g, x);
+	rg_ints(g, "kernel_shape", 3, kernel);
+	rg_int(g, "storage_order", 1);
+	commit(g, 2);
+	expect(g, 2);
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -188,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_statistics_of_halves),
 		cmocka_unit_test(test_resize_of_halves),
 		cmocka_unit_test(test_scatter_of_small_integers),
+		cmocka_unit_test(test_column_major_of_volumes),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
