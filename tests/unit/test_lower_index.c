@@ -409,7 +409,8 @@ static void resize(void)
 			   corners ? "align_corners" : "half_pixel");
 	net_add(&net, n);
 	net_output(&net, net_out(n, 0));
-	net_expect(&net, &want, 1e-5);
+	/* Neighbours of up to 4 that cancel: what is left is off by their rounding. */
+	net_expect(&net, &want, 1e-4);
 	ref_tensor_free(&x);
 }
 
