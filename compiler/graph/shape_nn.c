@@ -221,7 +221,8 @@ int nc_infer_conv(struct npu_graph *g, struct nc_node *n)
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "input %s and weights %s must have the same type and number of dimensions, at least 3",
 				     nc_shape_text(x, tx), nc_shape_text(w, tw));
-	if (group < 1 || !w->elems || x->dim[1] != w->dim[1] * group || w->dim[0] % group)
+	if (group < 1 || !w->elems || x->dim[1] % group || x->dim[1] / group != w->dim[1] ||
+	    w->dim[0] % group)
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "input %s, weights %s and %" PRId64 " groups do not fit: weights are [out, in / groups, window], both divisible",
 				     nc_shape_text(x, tx), nc_shape_text(w, tw), group);
