@@ -40,6 +40,9 @@ struct values {
 
 static bool add_value(struct values *v, const void *value, size_t bytes)
 {
+	/* An empty list has no memory to copy to. */
+	if (!bytes)
+		return true;
 	if (v->used + bytes > v->room) {
 		size_t room = v->room * 2 + 4096;
 		uint8_t *bigger = realloc(v->bytes, room);
