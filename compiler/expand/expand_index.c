@@ -90,6 +90,41 @@ static uint32_t from_start(const struct nc_expand *e, uint32_t index, int64_t si
 	return nc_x_node(e, NC_OP_Where, NULL, 3, (const uint32_t[]){ below, wrapped, index });
 }
 
+/* Whether an index that is known is outside of 0 .. size - 1, and of as many from the end. */
+static bool is_wrong(const struct nc_expand *e, const struct nc_tensor *index, uint64_t first,
+		       uint64_t every, int64_t size)
+{
+	for (uint64_t i = first; i < index->elems; i += every) {
+		uint32_t word;
+		bool fits = !nc_word_get(index, i, &word);
+
+		if (!fits || (int32_t)word < -size || (int32_t)word >= size)
+			e->g->err = nc_node_error(&e->g->diag, e->n, -EINVAL,
+						  "index %llu is outside of an axis with %lld elements",
+						  (unsigned long long)i, (long long)size);
+		if (e->g->err)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * from_start() for an index that goes into a sum, where a wrong one might pass
+ * for another element: what the index takes of 0 .. size - 1, or a fault.
+ */
+static uint32_t from_start_checked(const struct nc_expand *e, uint32_t index, int64_t size,
+				   bool known)
+{
+	const struct nc_tensor *t = nc_x_get(e, index);
+	uint32_t range;
+
+	if (known || !t->elems)
+		return from_start(e, index, size);
+	range = reshape3(e, nc_x_range(e, size), 1, size, 1);
+	range = nc_x_2(e, NC_OP_Take, range, reshape2(e, index, 1, (int64_t)t->elems));
+	return nc_x_reshape(e, range, t->rank, t->dim);
+}
+
 int nc_expand_gather(const struct nc_expand *e)
 {
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *index = nc_x_get(e, nc_x_in(e, 1));
@@ -151,12 +186,16 @@ static uint32_t flat_index(const struct nc_expand *e, uint32_t index, const stru
 {
 	int64_t elems = (int64_t)nc_x_get(e, index)->elems / (count ? count : 1);
 	uint32_t all = reshape2(e, nc_x_cast(e, index, NPU_GRAPH_I64), elems, count), sum = NC_NONE;
+	bool known = nc_x_get(e, index)->data;
 
+	for (unsigned int i = 0; i < count; i++)
+		if (known && is_wrong(e, nc_x_get(e, index), i, count, x->dim[first + i]))
+			return NC_NONE;
 	for (unsigned int i = 0; i < count; i++) {
 		uint32_t part = nc_x_slice(e, all, 1, i, i + 1, 1);
 		int64_t step = product(x->dim, first + i + 1, first + count);
 
-		part = from_start(e, part, x->dim[first + i]);
+		part = from_start_checked(e, part, x->dim[first + i], known);
 		part = nc_x_2(e, NC_OP_Mul, part, nc_x_ints(e, &step, 1));
 		sum = i ? nc_x_2(e, NC_OP_Add, sum, part) : part;
 	}
@@ -212,7 +251,9 @@ static uint32_t element_numbers(const struct nc_expand *e, uint32_t index,
 			size *= x->dim[i];
 		}
 	}
-	t = from_start(e, nc_x_cast(e, index, NPU_GRAPH_I64), x->dim[axis]);
+	if (at->data && is_wrong(e, at, 0, 1, x->dim[axis]))
+		return NC_NONE;
+	t = from_start_checked(e, nc_x_cast(e, index, NPU_GRAPH_I64), x->dim[axis], at->data);
 	t = nc_x_2(e, NC_OP_Mul, t, nc_x_ints(e, &step, 1));
 	return nc_x_2(e, NC_OP_Add, t,
 		      nc_x_reshape(e, nc_x_ints(e, base, (uint32_t)at->elems), at->rank, at->dim));

@@ -468,15 +468,15 @@ static void test_cum_sum(void **state)
 /* A known index that is none. */
 static void test_bounds(void **state)
 {
-	struct ref_tensor x = net_values(1, (const int64_t[]){ 3 }, -1, 1);
+	struct ref_tensor x = net_values(1, (const int64_t[]){ 3 }, -1, 1), square;
 	static const int32_t outside[] = { 3, -4 };
+	struct nc_node *n;
+	struct net net;
+	int in[2];
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		const int64_t one = 1;
-		struct nc_node *n;
-		struct net net;
-		int in[2];
 
 		net_begin(&net);
 		in[0] = net_input(&net, &x);
@@ -487,12 +487,23 @@ static void test_bounds(void **state)
 		net_refused(&net, -EINVAL, (const char *const[]){ "index 0", "3 elements", NULL });
 		net_end(&net);
 	}
+	/* (0, 3) of 3 x 3 is not (1, 0). */
+	square = net_values(2, (const int64_t[]){ 3, 3 }, -1, 1);
+	net_begin(&net);
+	in[0] = net_input(&net, &square);
+	in[1] = net_ints(&net, (const int64_t[]){ 0, 3 }, 2);
+	n = net_node(&net, "GatherND", 2, in, 1);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	net_refused(&net, -EINVAL, (const char *const[]){ "index 1", "3 elements", NULL });
+	net_end(&net);
+	ref_tensor_free(&square);
 	ref_tensor_free(&x);
 }
 
 /* A feed of indices as one input, another as a second; whether the run faults. */
 static bool faults(const char *op, int64_t rank, const int64_t *dims, int64_t indices,
-		   const int64_t *index_dims, const int32_t *index)
+		   const int64_t *index_dims, const int32_t *index, const char *reduction)
 {
 	struct ref_tensor x = net_values((int)rank, dims, 1, 2);
 	struct nc_node *n;
@@ -506,6 +517,8 @@ static bool faults(const char *op, int64_t rank, const int64_t *dims, int64_t in
 	in[1] = npu_graph_reshape(net.g, in[1], (unsigned int)indices, index_dims);
 	in[2] = in[0];
 	n = net_node(&net, op, strncmp(op, "Scatter", 7) ? 2 : 3, in, 1);
+	if (reduction)
+		nc_attr_set_string(net.g, n, "reduction", reduction);
 	net_add(&net, n);
 	npu_graph_output(net.g, "y", net_out(n, 0));
 	net_run(&net);
@@ -521,12 +534,15 @@ static void test_outside(void **state)
 	static const struct {
 		const char *op;
 		int64_t rank, dims[2], indices, index_dims[3];
+		const char *reduction;
 	} test[] = {
-		{ "Gather", 1, { 3 }, 1, { 4 } },
-		{ "GatherElements", 2, { 2, 3 }, 2, { 4, 1 } },
-		{ "GatherND", 2, { 3, 3 }, 2, { 2, 2 } },
-		{ "ScatterND", 2, { 2, 3 }, 3, { 2, 3, 2 } },
-		{ "ScatterElements", 2, { 2, 3 }, 2, { 2, 3 } },
+		{ "Gather", 1, { 3 }, 1, { 4 }, NULL },
+		{ "GatherElements", 2, { 2, 3 }, 2, { 4, 1 }, NULL },
+		{ "GatherND", 2, { 3, 3 }, 2, { 2, 2 }, NULL },
+		{ "ScatterND", 2, { 2, 3 }, 3, { 2, 3, 2 }, NULL },
+		{ "ScatterElements", 2, { 2, 3 }, 2, { 2, 3 }, NULL },
+		{ "ScatterND", 2, { 2, 3 }, 3, { 2, 3, 2 }, "add" },
+		{ "ScatterElements", 2, { 2, 3 }, 2, { 2, 3 }, "max" },
 	};
 	static const int32_t bad[] = { 9, -9, INT32_MIN, INT32_MAX };
 
@@ -540,15 +556,15 @@ static void test_outside(void **state)
 			for (int64_t k = 0; k < count; k++)
 				index[k] = (int32_t)net_rand(4) - 2;
 			assert_false(faults(test[i].op, test[i].rank, test[i].dims, test[i].indices,
-					    test[i].index_dims, index));
+					    test[i].index_dims, index, test[i].reduction));
 			index[net_rand((uint32_t)count)] = bad[round % 4];
 			assert_true(faults(test[i].op, test[i].rank, test[i].dims, test[i].indices,
-					   test[i].index_dims, index));
+					   test[i].index_dims, index, test[i].reduction));
 		}
 	}
 	/* (0, 3) of 3 x 3 is not (1, 0). */
 	assert_true(faults("GatherND", 2, (int64_t[]){ 3, 3 }, 2, (int64_t[]){ 1, 2 },
-			   (int32_t[]){ 0, 3 }));
+			   (int32_t[]){ 0, 3 }, NULL));
 }
 
 int main(void)
