@@ -41,7 +41,7 @@ static void window(struct rg *g, struct image *m, bool dilations, bool auto_pad)
 	if (automatic < 3 || rg_once(g, 5))
 		rg_text(g, "auto_pad", auto_pads[automatic]);
 	if (automatic == 3 && rg_once(g, 2))
-		rg_ints(g, "pads", (size_t)(2 * m->n), pads);
+		rg_ints(g, "pads", 2 * (size_t)m->n, pads);
 }
 
 /* An image of @channels, or of some when that is 0. */
