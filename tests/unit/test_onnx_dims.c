@@ -4,54 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net.h"
 #include "onnx/onnx.h"
-#include "onnx_build.h"
+#include "onnx_read.h"
 #include "ref_test.h"
 
 #define FLOAT	ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
 #define INT64	ONNX__TENSOR_PROTO__DATA_TYPE__INT64
-
-/* Read what was built; NULL and a message in @error. */
-static struct npu_graph *read_model(struct ob *b, const char *bind, char *error)
-{
-	struct npu_graph *g = npu_graph_create("model");
-	size_t bytes;
-	const uint8_t *data = ob_pack(b, &bytes);
-
-	error[0] = 0;
-	if (!nc_onnx_import(g, data, bytes, bind))
-		return g;
-	strcpy(error, npu_graph_error(g));
-	assert_string_not_equal(error, "");
-	npu_graph_destroy(g);
-	return NULL;
-}
-
-static void expect_read(struct ob *b, const char *bind, struct net *net)
-{
-	char error[NC_DIAG_BYTES];
-	struct npu_graph *g = read_model(b, bind, error);
-
-	if (!g)
-		fail_msg("%s", error);
-	net_take(net, g);
-	ob_end(b);
-}
-
-/* Reading fails with all of these words. */
-static void expect_refused(struct ob *b, const char *bind, const char *const *words)
-{
-	char error[NC_DIAG_BYTES];
-
-	if (read_model(b, bind, error))
-		fail_msg("was read");
-	for (; *words; words++)
-		if (!strstr(error, *words))
-			fail_msg("no \"%s\" in: %s", *words, error);
-	ob_end(b);
-}
-#define WORDS(...)	((const char *const[]){ __VA_ARGS__, NULL })
 
 static void test_bindings(void **state)
 {

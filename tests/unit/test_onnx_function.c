@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net.h"
 #include "onnx/onnx.h"
-#include "onnx_build.h"
+#include "onnx_read.h"
 #include "ref_test.h"
 
 #define FLOAT		ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
@@ -64,48 +63,22 @@ static void refer(struct fb *f, Onnx__NodeProto *n, const char *name, const char
 	ob_attr(&f->b, n, name)->ref_attr_name = (char *)(uintptr_t)to;
 }
 
-static int read_model(struct fb *f, struct npu_graph **g, char *error)
-{
-	size_t bytes;
-	const uint8_t *data = ob_pack(&f->b, &bytes);
-	int ret;
-
-	*g = npu_graph_create("model");
-	ret = nc_onnx_import(*g, data, bytes, NULL);
-	strcpy(error, npu_graph_error(*g));
-	return ret;
-}
-
 static void expect_values(struct fb *f, const struct ref_tensor *x, const float *want)
 {
 	struct ref_tensor y = tensor(1, x->dims, want);
-	char error[NC_DIAG_BYTES];
-	struct npu_graph *g;
 	struct net net;
 
 	ob_output(&f->b, "y");
-	if (read_model(f, &g, error))
-		fail_msg("%s", error);
-	net_take(&net, g);
+	expect_read(&f->b, NULL, &net);
 	net_bind(&net, 0, x->data);
 	net_expect(&net, &y, 1e-6);
-	ob_end(&f->b);
 }
 
-static void expect_refused(struct fb *f, const char *const *words)
+static void refused(struct fb *f, const char *const *words)
 {
-	char error[NC_DIAG_BYTES];
-	struct npu_graph *g;
-
 	ob_output(&f->b, "y");
-	assert_int_not_equal(read_model(f, &g, error), 0);
-	for (; *words; words++)
-		if (!strstr(error, *words))
-			fail_msg("no \"%s\" in: %s", *words, error);
-	npu_graph_destroy(g);
-	ob_end(&f->b);
+	expect_refused(&f->b, NULL, words);
 }
-#define WORDS(...)	((const char *const[]){ __VA_ARGS__, NULL })
 
 static char *ab[] = { (char []){ "a" }, (char []){ "x" } };
 static char *t_out[] = { (char []){ "t" } };
@@ -208,31 +181,31 @@ static void test_refused(void **state)
 	fb_call(&f, "Loop", "a", "t");
 	fb_function(&f, "Loop", 0, ab, 1, t_out);
 	fb_call(&f, "Loop", "x", "y");
-	expect_refused(&f, WORDS("Loop", "too deeply"));
+	refused(&f, WORDS("Loop", "too deeply"));
 
 	f = (struct fb){ 0 };
 	fb_begin(&f, INTS(3));
 	add_blend(&f);
 	fb_call(&f, "Blend", "x x x", "y");
-	expect_refused(&f, WORDS("Blend", "more inputs"));
+	refused(&f, WORDS("Blend", "more inputs"));
 
 	f = (struct fb){ 0 };
 	fb_begin(&f, INTS(3));
 	add_blend(&f);
 	fb_call(&f, "Blend", "x nothing", "y");
-	expect_refused(&f, WORDS("Blend", "nothing"));
+	refused(&f, WORDS("Blend", "nothing"));
 
 	f = (struct fb){ 0 };
 	fb_begin(&f, INTS(3));
 	ob_node(&f.b, "Neg", "a", "b");
 	fb_function(&f, "Lost", 0, ab, 1, t_out);
 	fb_call(&f, "Lost", "x", "y");
-	expect_refused(&f, WORDS("Lost", "does not compute", "t"));
+	refused(&f, WORDS("Lost", "does not compute", "t"));
 
 	f = (struct fb){ 0 };
 	fb_begin(&f, INTS(3));
 	refer(&f, ob_node(&f.b, "LeakyRelu", "x", "y"), "alpha", "slope");
-	expect_refused(&f, WORDS("slope", "no function"));
+	refused(&f, WORDS("slope", "no function"));
 }
 
 int main(void)
