@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The front door: each target names the scripts behind it, which do the work.
 
-.PHONY: help run check test test-long test-debug bench vm modules install lint clean \
+.PHONY: help run check test test-long test-debug fuzz bench vm modules install lint clean \
 	packages setup user
 
 help:
@@ -10,6 +10,7 @@ help:
 	@echo 'make test        everything that CI runs, the VM included'
 	@echo 'make test-long   the same with the long sweeps'
 	@echo 'make test-debug  the VM tests on a self-built kernel with KASAN and lockdep'
+	@echo 'make fuzz        libFuzzer: T=onnx, tensor, program or asm; SECONDS=600'
 	@echo 'make bench       measures'
 	@echo 'make vm          a shell in the guest'
 	@echo 'make modules     npu.ko for the guest (make modules KDIR=... for another kernel)'
@@ -43,6 +44,10 @@ test-debug: user
 	@scripts/setup --debug-kernel
 	@scripts/modules debug
 	@scripts/test debug
+
+fuzz: packages
+	@scripts/setup --fuzz
+	@scripts/fuzz $(or $(T),onnx) $(or $(SECONDS),600)
 
 bench: setup user modules
 	@scripts/bench
