@@ -154,6 +154,30 @@ static void row(const struct attention *a, int64_t n, int64_t head, int64_t i, d
 		memcpy(scores, a->score, (size_t)a->total * sizeof(*scores));
 }
 
+static const struct ev_value *optional(const struct ev_call *c, unsigned int i)
+{
+	return i < c->ins ? c->in[i] : NULL;
+}
+
+/* Masks may be shorter than the keys, which attend() heeds; one per query all the same. */
+static int check_shapes(struct attention *a, const struct heads *k, const struct heads *v)
+{
+	int64_t past_k[] = { k->batch, k->heads, a->past, k->size };
+	int64_t past_v[] = { v->batch, v->heads, a->past, v->size };
+	int64_t square[] = { a->q.batch, a->q.heads, a->q.steps, a->total };
+
+	if (k->batch != a->q.batch || v->batch != a->q.batch)
+		return ev_bad(a->c, "batch");
+	if (a->mask && (a->mask->rank < 2 || a->mask->rank > 4))
+		return ev_bad(a->c, "mask");
+	if (a->mask && a->mask->dims[a->mask->rank - 1] < a->total)
+		square[3] = a->mask->dims[a->mask->rank - 1];
+	if (!optional(a->c, 4) != !optional(a->c, 5))
+		return ev_bad(a->c, "past");
+	return ev_shaped(a->c, 4, 4, past_k) || ev_shaped(a->c, 5, 4, past_v) ||
+	       ev_shaped(a->c, 6, 1, &a->q.batch) || ev_spreads(a->c, 3, 4, square) ? -EINVAL : 0;
+}
+
 static int attend(struct attention *a)
 {
 	int64_t size = a->v.dims[3], dims[4] = { a->q.batch, a->q.heads, a->q.steps, size };
@@ -183,11 +207,6 @@ static int attend(struct attention *a)
 	return 0;
 }
 
-static const struct ev_value *optional(const struct ev_call *c, unsigned int i)
-{
-	return i < c->ins ? c->in[i] : NULL;
-}
-
 static int run_attention(struct ev_call *c)
 {
 	struct attention a = { .c = c };
@@ -204,13 +223,15 @@ static int run_attention(struct ev_call *c)
 		return ev_bad(c, "shapes");
 	a.mask = optional(c, 3);
 	a.lengths = optional(c, 6);
-	a.past = optional(c, 4) ? c->in[4]->dims[2] : 0;
+	a.past = optional(c, 4) && c->in[4]->rank == 4 ? c->in[4]->dims[2] : 0;
 	a.causal = ev_attr_i(c, "is_causal", 0);
 	a.left = ev_attr_i(c, "left_window_size", -1);
 	a.right = ev_attr_i(c, "right_window_size", -1);
 	a.cap = ev_attr_f(c, "softcap", 0);
 	a.scale = ev_attr_f(c, "scale", 1 / sqrt((double)a.q.size));
 	a.total = a.past + k.steps;
+	if (check_shapes(&a, &k, &v))
+		return -EINVAL;
 	a.score = calloc((size_t)a.total + 1, sizeof(double));
 	ret = a.score ? join(c, &k, optional(c, 4), &a.k) : -ENOMEM;
 	ret = ret ? ret : join(c, &v, optional(c, 5), &a.v);

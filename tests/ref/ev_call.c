@@ -85,6 +85,27 @@ int ev_need(struct ev_call *c, unsigned int ins)
 	return 0;
 }
 
+int ev_shaped(struct ev_call *c, unsigned int i, int rank, const int64_t *dims)
+{
+	const struct ev_value *x = i < c->ins ? c->in[i] : NULL;
+
+	if (x && (x->rank != rank || memcmp(x->dims, dims, (size_t)rank * sizeof(*dims))))
+		return ev_bad(c, "shape of input %u", i);
+	return 0;
+}
+
+int ev_spreads(struct ev_call *c, unsigned int i, int rank, const int64_t *dims)
+{
+	const struct ev_value *x = i < c->ins ? c->in[i] : NULL;
+
+	if (x && x->rank > rank)
+		return ev_bad(c, "rank of input %u", i);
+	for (int k = 0; x && k < x->rank; k++)
+		if (x->dims[k] != 1 && x->dims[k] != dims[rank - x->rank + k])
+			return ev_bad(c, "shape of input %u", i);
+	return 0;
+}
+
 int ev_axis(int64_t axis, int rank)
 {
 	if (axis < -rank || axis >= rank)

@@ -216,6 +216,8 @@ static int run_one_hot(struct ev_call *c)
 		return ret;
 	rank = index->rank + 1;
 	axis = ev_axis(ev_attr_i(c, "axis", -1), rank);
+	if (c->in[1]->elems != 1)
+		return ev_bad(c, "depth");
 	depth = (int64_t)c->in[1]->v[0];
 	if (axis < 0 || c->in[2]->elems != 2 || rank > REF_MAX_RANK)
 		return ev_bad(c, "axis or values");

@@ -21,6 +21,8 @@ static int run_gemm(struct ev_call *c)
 	dims[0] = a->dims[ta];
 	dims[1] = b->dims[!tb];
 	depth = a->dims[!ta];
+	if (ev_spreads(c, 2, 2, dims))
+		return -EINVAL;
 	y = ev_out(c, 0, a->type, 2, dims);
 	for (int64_t i = 0; y && i < c->out[0].elems; i++) {
 		int64_t coord[] = { i / dims[1], i % dims[1] };

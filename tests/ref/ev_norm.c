@@ -20,6 +20,9 @@ static int run_batch_norm(struct ev_call *c)
 		return -ENOSYS;
 	if (!ev_attr_i(c, "spatial", 1) || x->rank < 2)
 		return ev_bad(c, "not by channel");
+	for (unsigned int i = 1; i < 5; i++)
+		if (ev_shaped(c, i, 1, &x->dims[1]))
+			return -EINVAL;
 	inner = ev_count(x->dims, 2, x->rank);
 	y = ev_out_like(c, 0, x);
 	for (int64_t i = 0; y && i < x->elems; i++) {
@@ -52,13 +55,16 @@ static int run_channel_norm(struct ev_call *c)
 	int ret = ev_need(c, 3);
 	const struct ev_value *x = c->in[0];
 	double epsilon = ev_attr_f(c, "epsilon", 1e-5f), *y;
-	int64_t groups, inner, size;
+	int64_t groups, inner, size, by;
 
 	if (ret)
 		return ret;
 	groups = instance ? x->dims[1] : ev_attr_i(c, "num_groups", 0);
 	if (x->rank < 2 || groups < 1 || x->dims[1] % groups)
 		return ev_bad(c, "groups");
+	by = instance || c->opset >= 21 ? x->dims[1] : groups;
+	if (ev_shaped(c, 1, 1, &by) || ev_shaped(c, 2, 1, &by))
+		return -EINVAL;
 	inner = ev_count(x->dims, 2, x->rank);
 	size = x->dims[1] / groups * inner;
 	y = ev_out_like(c, 0, x);
@@ -69,8 +75,7 @@ static int run_channel_norm(struct ev_call *c)
 		for (int64_t i = g * size; i < (g + 1) * size; i++) {
 			int64_t ch = i / inner % x->dims[1];
 			/* Before opset 21 scale and bias were by group. */
-			int64_t at = c->in[1]->elems == x->dims[1] ? ch :
-				ch / (x->dims[1] / groups);
+			int64_t at = by == x->dims[1] ? ch : ch / (x->dims[1] / groups);
 
 			y[i] = (x->v[i] - mean) * scale * c->in[1]->v[at] + c->in[2]->v[at];
 		}
@@ -91,6 +96,8 @@ static int run_layer_norm(struct ev_call *c)
 	axis = ev_axis(ev_attr_i(c, "axis", -1), x->rank);
 	if (axis < 0)
 		return ev_bad(c, "axis");
+	if (ev_spreads(c, 1, x->rank, x->dims) || ev_spreads(c, 2, x->rank, x->dims))
+		return -EINVAL;
 	size = ev_count(x->dims, axis, x->rank);
 	for (int i = 0; i < x->rank; i++)
 		dims[i] = i < axis ? x->dims[i] : 1;

@@ -37,6 +37,9 @@ double *ev_out(struct ev_call *c, unsigned int i, int type, int rank, const int6
 double *ev_out_like(struct ev_call *c, unsigned int i, const struct ev_value *x);
 /* -EINVAL when the input is not there. */
 int ev_need(struct ev_call *c, unsigned int ins);
+/* -EINVAL when input @i is there, but not of this shape; or, does not broadcast to it. */
+int ev_shaped(struct ev_call *c, unsigned int i, int rank, const int64_t *dims);
+int ev_spreads(struct ev_call *c, unsigned int i, int rank, const int64_t *dims);
 /* An axis made non-negative, or -1. */
 int ev_axis(int64_t axis, int rank);
 /* Input @i as whole numbers, at most @most; how many, or -1. */

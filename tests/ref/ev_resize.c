@@ -172,7 +172,9 @@ static int resolve(struct ev_call *c, struct axis *a, const struct ev_value *sca
 		struct axis *k = &a[axes[i]];
 
 		set |= 1 << axes[i];
-		k->scale = scales ? scales->v[i] : sizes->v[i] / (double)k->in;
+		if (!scales && !k->in && sizes->v[i] != 0)
+			return ev_bad(c, "an empty axis cannot grow");
+		k->scale = scales ? scales->v[i] : k->in ? sizes->v[i] / (double)k->in : 1;
 		k->width = scales ? k->scale * (double)k->in : sizes->v[i];
 		if (roi && roi->elems == 2 * n && transform_is(c, "tf_crop_and_resize")) {
 			k->from = roi->v[i];

@@ -227,6 +227,18 @@ static void run_example(struct rnn *s, int dir, int64_t n, double *const *out)
 		memcpy(out[2] + state_at(s, dir, n), s->c, bytes);
 }
 
+static int optional_shapes(struct rnn *s)
+{
+	int64_t state[] = { s->layout ? s->batch : s->dirs, s->layout ? s->dirs : s->batch, s->hidden };
+	int64_t bias[] = { s->dirs, 2 * s->gates * s->hidden }, peep[] = { s->dirs, 3 * s->hidden };
+	struct ev_call *c = s->call;
+
+	if (ev_shaped(c, 3, 2, bias) || ev_shaped(c, 4, 1, &s->batch) || ev_shaped(c, 5, 3, state))
+		return -EINVAL;
+	return s->kind == 'L' && (ev_shaped(c, 6, 3, state) || ev_shaped(c, 7, 2, peep)) ?
+		-EINVAL : 0;
+}
+
 static int check(struct rnn *s)
 {
 	struct ev_call *c = s->call;
@@ -245,6 +257,8 @@ static int check(struct rnn *s)
 	if (w->dims[0] != s->dirs || r->dims[0] != s->dirs || w->dims[2] != s->features ||
 	    w->dims[1] != s->gates * s->hidden || r->dims[1] != w->dims[1])
 		return ev_bad(c, "shapes");
+	if (optional_shapes(s))
+		return -EINVAL;
 	for (int64_t n = 0; c->ins > 4 && c->in[4] && n < s->batch; n++)
 		if (c->in[4]->v[n] < 0 || c->in[4]->v[n] > (double)s->steps)
 			return ev_bad(c, "sequence length");

@@ -145,6 +145,9 @@ static int run_range(struct ev_call *c)
 
 	if (ret)
 		return ret;
+	for (int i = 0; i < 3; i++)
+		if (c->in[i]->elems != 1)
+			return ev_bad(c, "input %d is no number", i);
 	steps = ceil((c->in[1]->v[0] - c->in[0]->v[0]) / c->in[2]->v[0]);
 	if (!(fabs(steps) < 1e9))
 		return ev_bad(c, "delta");

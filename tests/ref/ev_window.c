@@ -131,6 +131,23 @@ static double conv_sum(const struct window *w, const int64_t *o, const double *x
 	return sum;
 }
 
+/* What of a convolution the weights decide: @channels, and a window. */
+static int fits_weights(struct ev_call *c, struct window *w, int64_t channels)
+{
+	int64_t kernel[SPATIAL_MAX];
+	int n = c->in[1]->rank - 2;
+
+	if (n < 1 || n > SPATIAL_MAX)
+		return ev_bad(c, "rank");
+	memcpy(w->kernel, c->in[1]->dims + 2, sizeof(w->kernel));
+	if (list(c, "kernel_shape", n, -1, kernel) || ev_shaped(c, 2, 1, &channels))
+		return -EINVAL;
+	for (int i = 0; i < n; i++)
+		if (w->kernel[i] < 1 || (kernel[i] >= 0 && kernel[i] != w->kernel[i]))
+			return ev_bad(c, "kernel_shape");
+	return 0;
+}
+
 static int run_conv(struct ev_call *c)
 {
 	int ret = ev_need(c, 2);
@@ -145,8 +162,7 @@ static int run_conv(struct ev_call *c)
 	if (x->rank < 3 || weight->rank != x->rank || groups < 1 ||
 	    x->dims[1] != weight->dims[1] * groups || weight->dims[0] % groups)
 		return ev_bad(c, "channels");
-	memcpy(w.kernel, weight->dims + 2, sizeof(w.kernel));
-	if (slide(c, &w, x->dims + 2, x->rank - 2))
+	if (fits_weights(c, &w, weight->dims[0]) || slide(c, &w, x->dims + 2, x->rank - 2))
 		return -EINVAL;
 	cg = weight->dims[1];
 	m = weight->dims[0];
@@ -215,8 +231,7 @@ static int run_conv_transpose(struct ev_call *c)
 	if (x->rank < 3 || weight->rank != x->rank || groups < 1 ||
 	    x->dims[1] != weight->dims[0] || x->dims[1] % groups)
 		return ev_bad(c, "channels");
-	memcpy(w.kernel, weight->dims + 2, sizeof(w.kernel));
-	if (slide_back(c, &w, x))
+	if (fits_weights(c, &w, weight->dims[1] * groups) || slide_back(c, &w, x))
 		return -EINVAL;
 	mg = weight->dims[1];
 	m = mg * groups;
