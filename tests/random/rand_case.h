@@ -72,14 +72,21 @@ enum rc_verdict rc_run(const struct rc_case *c, struct rc_device *d, const char 
 /**
  * struct rc_judge - what a smaller model must still do
  * @verdict: what the whole one came to
- * @devices: where
+ * @kind: and why, as rc_kind() has it
+ * @device: where
  * @folder: for files
+ * @keep: nodes that nobody takes have a part in it
  */
 struct rc_judge {
 	enum rc_verdict verdict;
+	char kind[RC_TEXT];
 	struct rc_device *device;
 	const char *folder;
+	bool keep;
 };
+
+/* @why without what differs from graph to graph: names, numbers, shapes. */
+void rc_kind(enum rc_verdict verdict, const char *why, char kind[RC_TEXT]);
 
 /* End the process should a graph never end: by its own time, or waiting. */
 void rc_limit(bool on);

@@ -169,7 +169,7 @@ static bool open_device(struct rc_device *d, char why[RC_TEXT])
 		d->dev = npu_device_open(d->spec);
 	if (d->dev && !npu_device_get_target(d->dev, &d->target))
 		return true;
-	snprintf(why, RC_TEXT, "%s", npu_error());
+	snprintf(why, RC_TEXT, "cannot open it: %s", npu_error());
 	return false;
 }
 
@@ -208,9 +208,12 @@ enum rc_verdict rc_run(const struct rc_case *c, struct rc_device *d, const char 
 	size_t bytes;
 
 	*why = 0;
+	if (!open_device(d, why))
+		return RC_BROKEN;
 	snprintf(path, sizeof(path), "%s/case", folder);
-	if (!open_device(d, why) || rc_save(c, path)) {
-		snprintf(why, RC_TEXT, "no device, or no room in %s", folder);
+	errno = 0;
+	if (rc_save(c, path)) {
+		snprintf(why, RC_TEXT, "cannot write files in %s: %s", folder, strerror(errno));
 		return RC_BROKEN;
 	}
 	strcat(path, "/model.onnx");

@@ -6,6 +6,7 @@
  */
 #include "rand_case.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -62,17 +63,57 @@ enum rc_verdict rc_try(const struct rc_case *c, const struct rc_judge *j, char w
 	return v;
 }
 
+void rc_kind(enum rc_verdict verdict, const char *why, char kind[RC_TEXT])
+{
+	size_t n = 0;
+
+	*kind = 0;
+	if (verdict == RC_CRASH)
+		return;
+	while (*why && n + 1 < RC_TEXT) {
+		const char *end = *why == '"' || *why == '\'' ? strchr(why + 1, *why) : NULL;
+
+		end = *why == '[' ? strchr(why, ']') : end;
+		if (end) {
+			why = end + 1;
+		} else if (isdigit((unsigned char)*why)) {
+			why += strspn(why, strncmp(why, "0x", 2) ? "0123456789" :
+						   "0123456789abcdefx");
+			kind[n++] = '#';
+		} else {
+			kind[n++] = *why++;
+		}
+	}
+	kind[n] = 0;
+	/* Which element it is, and by how much, may change. */
+	if (verdict == RC_WRONG && strstr(kind, "element"))
+		*strstr(kind, "element") = 0;
+}
+
+static bool fails_alike(const struct rc_case *c, const struct rc_judge *j)
+{
+	char why[RC_TEXT], kind[RC_TEXT];
+
+	if (rc_try(c, j, why) != j->verdict)
+		return false;
+	rc_kind(j->verdict, why, kind);
+	return !strcmp(kind, j->kind);
+}
+
 /* ---- Candidates ---- */
 
 /**
  * struct change - one way to make a model smaller
  * @kind: 'o' drop output @a but for the others, 'v' make the results of node @a
- *	inputs, 'k' make input @a an initialiser, 'n' drop what nobody takes,
- *	'a' drop attribute @b of node @a, 'd' make dimensions @a into @b
+ *	inputs, 'k' make input @a an initialiser, 'n' drop what nobody takes, 'x' drop
+ *	node @a, which nobody takes, 'a' drop attribute @b of node @a, 'd' make
+ *	dimensions @a into @b
+ * @keep: leave the nodes that nobody takes
  */
 struct change {
 	char kind;
 	int64_t a, b;
+	bool keep;
 };
 
 static bool taken(const Onnx__GraphProto *g, const char *name)
@@ -87,29 +128,32 @@ static bool taken(const Onnx__GraphProto *g, const char *name)
 	return false;
 }
 
-/* Nodes, inputs and initialisers that nothing depends on. */
-static void sweep(Onnx__GraphProto *g)
+static void drop_node(Onnx__GraphProto *g, size_t n)
 {
-	bool more = true;
+	onnx__node_proto__free_unpacked(g->node[n], NULL);
+	memmove(&g->node[n], &g->node[n + 1], (g->n_node - n - 1) * sizeof(*g->node));
+	g->n_node--;
+}
 
-	while (more) {
-		more = false;
-		for (size_t n = 0; n < g->n_node; n++) {
-			bool used = false;
+static bool is_dead(const Onnx__GraphProto *g, size_t n)
+{
+	for (size_t i = 0; i < g->node[n]->n_output; i++)
+		if (*g->node[n]->output[i] && taken(g, g->node[n]->output[i]))
+			return false;
+	return true;
+}
 
-			for (size_t i = 0; i < g->node[n]->n_output; i++)
-				used = used || (*g->node[n]->output[i] &&
-						taken(g, g->node[n]->output[i]));
-			if (used)
-				continue;
-			onnx__node_proto__free_unpacked(g->node[n], NULL);
-			memmove(&g->node[n], &g->node[n + 1],
-				(g->n_node - n - 1) * sizeof(*g->node));
-			g->n_node--;
-			n--;
-			more = true;
-		}
-	}
+/* Nodes that nothing depends on; a model has them in the order of their use. */
+static void sweep_nodes(Onnx__GraphProto *g)
+{
+	for (size_t n = g->n_node; n-- > 0;)
+		if (is_dead(g, n))
+			drop_node(g, n);
+}
+
+/* Inputs and initialisers that nothing depends on. */
+static void sweep_tensors(Onnx__GraphProto *g)
+{
 	for (size_t i = 0; i < g->n_initializer; i++) {
 		if (taken(g, g->initializer[i]->name))
 			continue;
@@ -189,9 +233,7 @@ static bool cut(struct rc_case *to, const struct rc_case *from, size_t n)
 			return false;
 		any = true;
 	}
-	onnx__node_proto__free_unpacked(node, NULL);
-	memmove(&g->node[n], &g->node[n + 1], (g->n_node - n - 1) * sizeof(*g->node));
-	g->n_node--;
+	drop_node(g, n);
 	return any;
 }
 
@@ -349,10 +391,16 @@ static struct rc_case *changed(const struct rc_case *from, const struct change *
 		}
 	} else if (good && how->kind == 'd') {
 		good = shrink_dims(c, how->a, how->b);
+	} else if (good && how->kind == 'x') {
+		good = is_dead(g, (size_t)how->a);
+		if (good)
+			drop_node(g, (size_t)how->a);
 	}
 	if (good) {
 		forget_shapes(g);
-		sweep(g);
+		if (!how->keep)
+			sweep_nodes(g);
+		sweep_tensors(g);
 	} else {
 		rc_destroy(c);
 		c = NULL;
@@ -363,13 +411,13 @@ static struct rc_case *changed(const struct rc_case *from, const struct change *
 /* Take the change if the model then fails as before. */
 static bool attempt(struct rc_case **c, const struct rc_judge *j, char kind, int64_t a, int64_t b)
 {
-	struct change how = { kind, a, b };
+	struct change how = { kind, a, b, j->keep && kind != 'n' };
 	struct rc_case *next = changed(*c, &how);
 	char why[RC_TEXT];
 
 	if (!next)
 		return false;
-	if (rc_evaluate(next, why) || rc_try(next, j, why) != j->verdict) {
+	if (rc_evaluate(next, why) || !fails_alike(next, j)) {
 		rc_destroy(next);
 		return false;
 	}
@@ -386,7 +434,8 @@ static bool fewer_nodes(struct rc_case **c, const struct rc_judge *j)
 		any = attempt(c, j, 'o', o, 0) || any;
 	for (int64_t n = (int64_t)(*c)->model->graph->n_node - 1; n >= 0; n--)
 		if (n < (int64_t)(*c)->model->graph->n_node)
-			any = attempt(c, j, 'v', n, 0) || any;
+			any = (j->keep && attempt(c, j, 'x', n, 0)) ||
+			      attempt(c, j, 'v', n, 0) || any;
 	return any;
 }
 
@@ -435,10 +484,13 @@ static bool less_else(struct rc_case **c, const struct rc_judge *j)
 	return any;
 }
 
-struct rc_case *rc_shrink(struct rc_case *c, const struct rc_judge *j)
+struct rc_case *rc_shrink(struct rc_case *c, const struct rc_judge *judge)
 {
+	struct rc_judge with_dead = *judge, *j = &with_dead;
 	bool more = true;
 
+	/* If it is a node that nobody takes which fails, these have to stay. */
+	j->keep = !attempt(&c, j, 'n', 0, 0);
 	for (int round = 0; more && round < ROUNDS_MAX; round++) {
 		more = fewer_nodes(&c, j);
 		more = smaller_dims(&c, j) || more;

@@ -38,7 +38,7 @@ struct tally {
 	int device;
 	uint64_t count[RC_VERDICTS];
 	struct {
-		char text[160];
+		char text[RC_TEXT];
 		uint64_t count;
 	} reason[REASONS];
 	char why[RC_TEXT];
@@ -71,27 +71,11 @@ static int64_t elems_of(uint64_t seed)
 	return elems_given ? elems_given : about[seed * 0x9e3779b97f4a7c15ull >> 61];
 }
 
-/* A reason without what differs from graph to graph: names and numbers. */
 static void count_reason(const char *why)
 {
-	char text[160];
-	size_t n = 0;
+	char text[RC_TEXT];
 
-	for (const char *s = why; *s && n + 2 < sizeof(text); s++) {
-		if (*s == '"' || (*s == '\'')) {
-			const char *end = strchr(s + 1, *s);
-
-			s = end ? end : s;
-			continue;
-		}
-		if (*s >= '0' && *s <= '9') {
-			if (!n || text[n - 1] != '#')
-				text[n++] = '#';
-			continue;
-		}
-		text[n++] = *s;
-	}
-	text[n] = 0;
+	rc_kind(RC_UNSUPPORTED, why, text);
 	for (int i = 0; i < REASONS; i++) {
 		if (tally->reason[i].count && strcmp(tally->reason[i].text, text))
 			continue;
@@ -190,6 +174,7 @@ static void report_failure(uint64_t seed)
 	char why[RC_TEXT], dir[1000];
 
 	snprintf(why, sizeof(why), "%s", tally->why);
+	rc_kind(j.verdict, why, j.kind);
 	printf("seed %llu, device %s: %s: %s\n", (unsigned long long)seed, j.device->spec,
 	       verdict_name[j.verdict], why);
 	printf("\tagain by: random 1 %llu %lld%s%s\n", (unsigned long long)seed,
