@@ -12,7 +12,7 @@ static uint32_t pool_axes(const struct nc_expand *e, const struct nc_window *w,
 			  unsigned int first, unsigned int count, uint32_t x)
 {
 	const char *auto_pad = nc_attr(e->n, "auto_pad")->s;
-	bool ceil = nc_attr(e->n, "ceil_mode")->i && !strcmp(auto_pad, "NOTSET");
+	bool ceil = nc_attr(e->n, "ceil_mode")->i && strncmp(auto_pad, "SAME_", 5);
 	int64_t kernel[2] = { 1, 1 }, stride[2] = { 1, 1 }, dilation[2] = { 1, 1 };
 	int64_t pads[4] = { 0 };
 

@@ -122,7 +122,13 @@ static int resize_get(struct npu_graph *g, const struct nc_node *n, struct resiz
 	for (int i = 0; i < count; i++) {
 		int a = axes[i];
 
-		r->scale[a] = scales ? value[i] : (double)sizes[i] / (double)x->dim[a];
+		if (!scales && !x->dim[a] && sizes[i])
+			return nc_node_error(&g->diag, n, -EINVAL,
+					     "axis %d is empty and cannot be resized to %" PRId64, a,
+					     sizes[i]);
+		/* Nothing stays nothing by any scale. */
+		r->scale[a] = scales ? value[i] :
+			x->dim[a] ? (double)sizes[i] / (double)x->dim[a] : 1;
 		if (!(r->scale[a] > 0) || !(r->scale[a] * (double)x->dim[a] < INT32_MAX))
 			return nc_node_error(&g->diag, n, -EINVAL, "axis %d is scaled by %g", a,
 					     r->scale[a]);

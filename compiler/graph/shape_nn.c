@@ -53,8 +53,7 @@ static int window_axis(struct npu_graph *g, const struct nc_node *n, struct nc_w
 	w->out[i] = (padded - reach) / w->stride[i] + 1;
 	rest = (padded - reach) % w->stride[i];
 	/* One more window if it starts inside the input or the leading padding. */
-	if (ceil_mode && rest && !strcmp(auto_pad, "NOTSET") &&
-	    w->out[i] * w->stride[i] < w->in[i] + w->pad[0][i]) {
+	if (ceil_mode && rest && w->out[i] * w->stride[i] < w->in[i] + w->pad[0][i]) {
 		w->out[i]++;
 		w->ceil = true;
 	}
@@ -297,7 +296,7 @@ int nc_unpool_get(struct npu_graph *g, const struct nc_node *n, int64_t *dim)
 	int ret;
 
 	if (x->rank < 3 || s > NC_SPATIAL_MAX || idx->dtype != NPU_GRAPH_I64 ||
-	    idx->rank != x->rank || memcmp(idx->dim, x->dim, sizeof(x->dim)) || !x->elems)
+	    idx->rank != x->rank || memcmp(idx->dim, x->dim, sizeof(x->dim)))
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "input %s and indices %s must both be [batch, channels, 1 to %d spatial axes]",
 				     nc_shape_text(x, tx), nc_shape_text(idx, ti), NC_SPATIAL_MAX);
@@ -307,9 +306,10 @@ int nc_unpool_get(struct npu_graph *g, const struct nc_node *n, int64_t *dim)
 	memcpy(dim, x->dim, 2 * sizeof(*dim));
 	for (uint32_t i = 0; !ret && i < s; i++) {
 		dim[2 + i] = (x->dim[2 + i] - 1) * stride[i] + kernel[i] - pads[i] - pads[s + i];
-		if (dim[2 + i] < 1)
+		if (dim[2 + i] < 1 || x->dim[2 + i] < 1)
 			ret = nc_node_error(&g->diag, n, -EINVAL,
-					    "spatial axis %u is padded by all of it", i);
+					    "spatial axis %u of %s has nothing that is not padding",
+					    i, nc_shape_text(x, tx));
 	}
 	return ret;
 }

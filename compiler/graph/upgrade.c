@@ -385,5 +385,6 @@ int nc_upgrade_softmax(struct npu_graph *g, struct nc_node *n, int64_t opset)
 	n->op = nc_op_get(NC_OP_Reshape);
 	n->attrs = 0;
 	n->in[0] = (uint32_t)t;
-	return set_input(g, n, 1, nc_graph_ints(g, x->dim, x->rank));
+	t = set_input(g, n, 1, nc_graph_ints(g, x->dim, x->rank));
+	return t ? (int)t : nc_attr_set_int(g, n, "allowzero", 1);
 }

@@ -81,6 +81,38 @@ static int absolute(struct nc_legal *l, const struct nc_node *n, const struct nc
 	return r ? r : nc_loop_emit(l, n, &lp);
 }
 
+/*
+ * @from is @in, but with nothing except zeroes where one is among the factors: their
+ * product is zero even if that of the others does not fit. Without a zero no partial
+ * product is larger than the whole.
+ */
+static int zero_products(struct nc_legal *l, const struct nc_node *n, unsigned int axes,
+			 const struct nc_view *in, const struct nc_view *out,
+			 struct nc_view *from)
+{
+	struct nc_view zeroes, any;
+	struct nc_loop lp;
+	int r, ret = temp_like(l, in, &zeroes);
+
+	ret = ret ? ret : temp_like(l, out, &any);
+	ret = ret ? ret : temp_like(l, in, from);
+	if (ret)
+		return ret;
+	nc_loop_init(&lp, in->rank, in->dim);
+	r = nc_map_op(&lp.m, NPU_UOP_IEQ, nc_loop_load(&lp, in), nc_map_bits(&lp.m, 0), 0);
+	ret = nc_loop_store(&lp, &zeroes, r);
+	ret = ret ? ret : nc_loop_emit(l, n, &lp);
+	/* What is equal is -1. */
+	ret = ret ? ret : nc_legal_reduce(l, n, NPU_ROP_MIN, axes, &zeroes, &any);
+	if (ret)
+		return ret;
+	nc_loop_init(&lp, in->rank, in->dim);
+	r = nc_loop_load(&lp, &any);
+	r = nc_map_op(&lp.m, NPU_UOP_SEL, r, nc_map_bits(&lp.m, 0), nc_loop_load(&lp, in));
+	ret = nc_loop_store(&lp, from, r);
+	return ret ? ret : nc_loop_emit(l, n, &lp);
+}
+
 static int reduce_by(struct nc_legal *l, const struct nc_node *n, const struct recipe *r,
 		     unsigned int axes, const struct nc_view *in, const struct nc_view *out)
 {
@@ -92,6 +124,8 @@ static int reduce_by(struct nc_legal *l, const struct nc_node *n, const struct r
 		ret = temp_like(l, in, &from);
 		ret = ret ? ret : absolute(l, n, in, &from);
 	}
+	if (!ret && r->rop == NPU_ROP_PROD && l->traps)
+		ret = zero_products(l, n, axes, in, out, &from);
 	if (!ret && after)
 		ret = temp_like(l, out, &to);
 	ret = ret ? ret : nc_legal_reduce(l, n, r->rop, axes, &from, &to);

@@ -181,6 +181,156 @@ static void test_column_major_of_volumes(void **state)
 	expect(g, 2);
 }
 
+/* A product with a zero in it is zero, however large the others are. */
+static void test_products_with_a_zero(void **state)
+{
+	(void)state;
+	for (int split = 0; split < 2; split++) {
+		struct rg *g = begin(18);
+		int64_t dims[] = { 3, split ? 40 : 2000 }, last = -1, one = 1;
+		double *elem = calloc(3 * 2000, sizeof(*elem));
+		int x, axes;
+
+		assert_non_null(elem);
+		for (int64_t i = 0; i < 3 * dims[1]; i++)
+			elem[i] = i / dims[1] == 1 ? (i % 9 ? 1 : -1) : 11 - i % 23;
+		x = rg_given(g, EV_I64, 2, dims, elem, RG_INPUT);
+		axes = rg_given(g, EV_I64, 1, &one, (double[]){ (double)last }, RG_INITIALIZER);
+		rg_begin(g, "ReduceProd");
+		rg_arg(g, x);
+		rg_arg(g, axes);
+		commit(g, 1);
+		expect(g, 1);
+		free(elem);
+	}
+}
+
+/* The node in the making is nothing that the oracle takes; so it ends, and says @words. */
+static void expect_failure(struct rg *g, enum rc_verdict verdict, const char *words)
+{
+	uint64_t loose = 0, judged = 0;
+	char why[RC_TEXT];
+	struct rc_case *c;
+
+	assert_false(rg_commit(g, 1));
+	g->b.graph.node[g->b.graph.n_node++] = g->node;
+	ob_output(&g->b, g->node->output[0]);
+	c = rc_from_graph(g);
+	assert_non_null(c);
+	assert_int_not_equal(rc_evaluate(c, why), 0);
+	for (size_t d = 0; d < sizeof(devices) / sizeof(devices[0]); d++) {
+		assert_int_equal(rc_run(c, &devices[d], folder, &loose, &judged, why), verdict);
+		if (!strstr(why, words))
+			fail_msg("no \"%s\" in: %s", words, why);
+	}
+	rc_destroy(c);
+	rg_destroy(g);
+}
+
+/* And one without, which is not to be had in 32 bits, still faults. */
+static void test_products_that_overflow(void **state)
+{
+	struct rg *g = begin(18);
+	int64_t dims[] = { 2, 32 };
+	double elem[64];
+	int x;
+
+	(void)state;
+	for (int i = 0; i < 64; i++)
+		elem[i] = i < 32 ? i % 4 : 2;
+	x = rg_given(g, EV_I64, 2, dims, elem, RG_INPUT);
+	rg_begin(g, "ReduceProd");
+	rg_arg(g, x);
+	rg_int(g, "keepdims", 0);
+	rg_arg(g, rg_list(g, 1, (const int64_t[]){ 1 }));
+	expect_failure(g, RC_BROKEN, "OVERFLOW");
+}
+
+/* Something cannot be made of nothing; nothing stays nothing. */
+static void test_resize_of_empty_axes(void **state)
+{
+	(void)state;
+	for (int64_t size = 0; size < 2; size++) {
+		struct rg *g = begin(18);
+		int64_t dims[] = { 0, 3 };
+		int x = tensor(g, RG_INPUT, EV_F32, 2, dims);
+
+		rg_begin(g, "Resize");
+		rg_arg(g, x);
+		rg_arg(g, -1);
+		rg_arg(g, -1);
+		rg_arg(g, rg_list(g, 2, (const int64_t[]){ size, 6 }));
+		if (size) {
+			expect_failure(g, RC_REFUSED, "axis 0 is empty");
+			continue;
+		}
+		commit(g, 1);
+		x = (int)g->values - 1;
+		rg_begin(g, "Shape");
+		rg_arg(g, x);
+		commit(g, 1);
+		expect(g, 1);
+	}
+}
+
+/* Rounding up was not done for windows without padding. */
+static void test_valid_windows_rounded_up(void **state)
+{
+	static const char *const ops[] = { "MaxPool", "AveragePool", "LpPool" };
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct rg *g = begin(18);
+		int64_t dims[] = { 1, 2, 7, 5, 8 }, kernel[] = { 2, 3, 1 }, strides[] = { 2, 3, 3 };
+		size_t spatial = i < 3 ? 2 : 3;
+		int x = tensor(g, RG_INPUT, EV_F32, 2 + (int)spatial, dims);
+
+		rg_begin(g, ops[i % 3]);
+		rg_arg(g, x);
+		rg_ints(g, "kernel_shape", spatial, kernel);
+		rg_ints(g, "strides", spatial, strides);
+		rg_text(g, "auto_pad", "VALID");
+		rg_int(g, "ceil_mode", 1);
+		commit(g, 1);
+		assert_int_equal(rg_get(g, x + 1)->dims[2], 4);
+		expect(g, 1);
+	}
+}
+
+/* What has no elements was refused, or its shape lost, beside what is asked for. */
+static void test_empty_branches(void **state)
+{
+	struct rg *g = begin(11);
+	int64_t dims[] = { 0, 3, 4 }, kernel = 2, more[] = { 4, 7, 0 };
+	int x = tensor(g, RG_INPUT, EV_F32, 3, dims);
+
+	(void)state;
+	rg_begin(g, "MaxPool");
+	rg_arg(g, x);
+	rg_ints(g, "kernel_shape", 1, &kernel);
+	rg_ints(g, "strides", 1, &kernel);
+	commit(g, 2);
+	rg_begin(g, "MaxUnpool");
+	rg_arg(g, x + 1);
+	rg_arg(g, x + 2);
+	rg_ints(g, "kernel_shape", 1, &kernel);
+	rg_ints(g, "strides", 1, &kernel);
+	commit(g, 1);
+	x = tensor(g, RG_INPUT, EV_F32, 3, more);
+	rg_begin(g, "Softmax");
+	rg_arg(g, x);
+	rg_int(g, "axis", 1);
+	commit(g, 1);
+	rg_begin(g, "Flatten");
+	rg_arg(g, x + 1);
+	rg_int(g, "axis", 2);
+	commit(g, 1);
+	rg_begin(g, "Shape");
+	rg_arg(g, x + 1);
+	commit(g, 1);
+	expect(g, 1);
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -205,6 +355,11 @@ int main(void)
 		cmocka_unit_test(test_resize_of_halves),
 		cmocka_unit_test(test_scatter_of_small_integers),
 		cmocka_unit_test(test_column_major_of_volumes),
+		cmocka_unit_test(test_products_with_a_zero),
+		cmocka_unit_test(test_products_that_overflow),
+		cmocka_unit_test(test_resize_of_empty_axes),
+		cmocka_unit_test(test_valid_windows_rounded_up),
+		cmocka_unit_test(test_empty_branches),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);

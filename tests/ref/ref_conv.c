@@ -37,8 +37,11 @@ static int resolve_axis(struct ref_win_axis *ax, enum ref_auto_pad auto_pad,
 	if (room < 0)
 		return -EINVAL;
 	ax->out = room / ax->stride + 1;
-	if (ceil_mode && auto_pad == REF_PAD_NOTSET && room % ax->stride) {
-		/* A window that starts in the end padding is ignored. */
+	if (ceil_mode && room % ax->stride) {
+		/*
+		 * A window that starts in the end padding is ignored. VALID is no exception:
+		 * ONNX's own shape inference and ONNX Runtime round up.
+		 */
 		if (ax->out * ax->stride < ax->in + ax->pad_begin)
 			ax->out++;
 	}
