@@ -57,6 +57,9 @@ struct ev_noise {
  * struct ev_call - a node and the tensors around it
  * @node: operator, attributes
  * @opset: version of the default domain
+ * @model: has the functions; or NULL
+ * @outer: names that the bodies of control flow see; or NULL
+ * @caller: of the function that the node is in; or NULL
  * @ins: inputs
  * @in: each, or NULL when it is not given
  * @outs: outputs
@@ -67,6 +70,9 @@ struct ev_noise {
 struct ev_call {
 	const Onnx__NodeProto *node;
 	int64_t opset;
+	const Onnx__ModelProto *model;
+	const struct ev_env *outer;
+	const struct ev_call *caller;
 	unsigned int ins;
 	const struct ev_value *in[EV_MAX_IO];
 	unsigned int outs;
@@ -112,15 +118,17 @@ bool ev_has_op(const char *name);
  * @name: of each, not owned
  * @value: owned
  * @count: how many
+ * @outer: what is visible beside these; or NULL
  */
 struct ev_env {
 	const char **name;
 	struct ev_value *value;
 	size_t count, room;
+	const struct ev_env *outer;
 };
 
 struct ev_value *ev_env_find(const struct ev_env *env, const char *name);
-/* Takes @value over. */
+/* Takes @value over; not in @env->outer. */
 int ev_env_set(struct ev_env *env, const char *name, struct ev_value *value);
 void ev_env_free(struct ev_env *env);
 /*

@@ -23,9 +23,15 @@ int ev_bad(struct ev_call *c, const char *fmt, ...)
 
 const Onnx__AttributeProto *ev_attr(const struct ev_call *c, const char *name)
 {
-	for (size_t i = 0; i < c->node->n_attribute; i++)
-		if (!strcmp(c->node->attribute[i]->name, name))
-			return c->node->attribute[i];
+	for (size_t i = 0; i < c->node->n_attribute; i++) {
+		const Onnx__AttributeProto *a = c->node->attribute[i];
+
+		if (strcmp(a->name, name))
+			continue;
+		if (!a->ref_attr_name || !*a->ref_attr_name)
+			return a;
+		return c->caller ? ev_attr(c->caller, a->ref_attr_name) : NULL;
+	}
 	return NULL;
 }
 
@@ -323,10 +329,17 @@ static void doubt(struct ev_call *c, struct ev_noise *noise)
 
 int ev_call_run(struct ev_call *c, struct ev_noise *noise)
 {
-	const struct ev_op *op = find(c->node->op_type);
+	const ev_run_fn control = ev_control(c);
+	const struct ev_op *op = control ? NULL : find(c->node->op_type);
 	int ret;
 
 	c->why[0] = 0;
+	if (control) {
+		c->noise = noise;
+		ret = control(c);
+		c->noise = NULL;
+		return ret;
+	}
 	if (!op) {
 		ev_bad(c, "the oracle has no operator %s", c->node->op_type);
 		return -ENOSYS;

@@ -105,16 +105,55 @@ static void result(const char *name, char kind, const char *fmt, ...)
 	putchar('\n');
 }
 
+static const char *unknown_in(const Onnx__ModelProto *m, Onnx__NodeProto *const *node,
+			      size_t count);
+
+/* Whether the model has a function of that name; what it is made of is asked elsewhere. */
+static bool is_function(const Onnx__ModelProto *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_functions; i++)
+		if (!strcmp(m->functions[i]->name, name))
+			return true;
+	return false;
+}
+
+static const char *unknown_node(const Onnx__ModelProto *m, const Onnx__NodeProto *n)
+{
+	static const char *const control[] = { "If", "Loop", "Scan" };
+	const char *unknown = NULL;
+
+	if (is_function(m, n->op_type))
+		return NULL;
+	for (size_t i = 0; i < sizeof(control) / sizeof(control[0]); i++) {
+		if (strcmp(n->op_type, control[i]))
+			continue;
+		for (size_t a = 0; a < n->n_attribute && !unknown; a++)
+			if (n->attribute[a]->g)
+				unknown = unknown_in(m, n->attribute[a]->g->node,
+						     n->attribute[a]->g->n_node);
+		return unknown;
+	}
+	return (n->domain && *n->domain) || !ev_has_op(n->op_type) ? n->op_type : NULL;
+}
+
+static const char *unknown_in(const Onnx__ModelProto *m, Onnx__NodeProto *const *node,
+			      size_t count)
+{
+	const char *unknown = NULL;
+
+	for (size_t i = 0; i < count && !unknown; i++)
+		unknown = unknown_node(m, node[i]);
+	return unknown;
+}
+
 /* An operator that the oracle does not have; NULL when it has all. */
 static const char *unknown_op(const Onnx__ModelProto *m)
 {
-	for (size_t i = 0; i < m->graph->n_node; i++) {
-		const Onnx__NodeProto *n = m->graph->node[i];
+	const char *unknown = unknown_in(m, m->graph->node, m->graph->n_node);
 
-		if ((n->domain && *n->domain) || !ev_has_op(n->op_type))
-			return n->op_type;
-	}
-	return NULL;
+	for (size_t i = 0; i < m->n_functions && !unknown; i++)
+		unknown = unknown_in(m, m->functions[i]->node, m->functions[i]->n_node);
+	return unknown;
 }
 
 static void evaluate(const char *dir, const char *name, const Onnx__ModelProto *m)

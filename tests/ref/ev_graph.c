@@ -12,12 +12,19 @@ struct ev_value *ev_env_find(const struct ev_env *env, const char *name)
 	for (size_t i = 0; i < env->count; i++)
 		if (!strcmp(env->name[i], name))
 			return &env->value[i];
-	return NULL;
+	return env->outer ? ev_env_find(env->outer, name) : NULL;
+}
+
+static struct ev_value *find_own(struct ev_env *env, const char *name)
+{
+	struct ev_value *x = ev_env_find(env, name);
+
+	return x >= env->value && x < env->value + env->count ? x : NULL;
 }
 
 int ev_env_set(struct ev_env *env, const char *name, struct ev_value *value)
 {
-	struct ev_value *old = ev_env_find(env, name);
+	struct ev_value *old = find_own(env, name);
 
 	if (!old && env->count == env->room) {
 		size_t room = env->room ? 2 * env->room : 32;
@@ -55,10 +62,11 @@ void ev_env_free(struct ev_env *env)
 	memset(env, 0, sizeof(*env));
 }
 
-static int run_node(const Onnx__NodeProto *node, int64_t opset, struct ev_env *env,
+static int run_node(const struct ev_block *b, const Onnx__NodeProto *node, struct ev_env *env,
 		    struct ev_noise *noise, char why[256])
 {
-	struct ev_call c = { .node = node, .opset = opset };
+	struct ev_call c = { .node = node, .opset = b->opset, .model = b->model, .outer = env,
+			     .caller = b->caller };
 	int ret = 0;
 
 	if (node->n_input > EV_MAX_IO || node->n_output > EV_MAX_IO)
@@ -90,28 +98,38 @@ static int run_node(const Onnx__NodeProto *node, int64_t opset, struct ev_env *e
 	return ret;
 }
 
+int ev_block_run(const struct ev_block *b, struct ev_env *env, struct ev_noise *noise,
+		 char why[256])
+{
+	int ret = 0;
+
+	*why = 0;
+	for (size_t i = 0; i < b->initializers && !ret; i++) {
+		const char *name = b->initializer[i]->name;
+		struct ev_value x;
+
+		if (find_own(env, name))
+			continue;
+		ret = ev_from_proto(&x, b->initializer[i]);
+		if (ret)
+			snprintf(why, 256, "initializer %s is not legal", name);
+		ret = ret ? ret : ev_env_set(env, name, &x);
+	}
+	for (size_t i = 0; i < b->nodes && !ret; i++)
+		ret = run_node(b, b->node[i], env, noise, why);
+	return ret;
+}
+
 int ev_graph_run(const Onnx__ModelProto *model, struct ev_env *env, struct ev_noise *noise,
 		 char why[256])
 {
 	const Onnx__GraphProto *g = model->graph;
-	int64_t opset = 1;
-	int ret = 0;
+	struct ev_block block = { .node = g->node, .nodes = g->n_node,
+				  .initializer = g->initializer,
+				  .initializers = g->n_initializer, .opset = 1, .model = model };
 
-	*why = 0;
 	for (size_t i = 0; i < model->n_opset_import; i++)
 		if (!model->opset_import[i]->domain || !*model->opset_import[i]->domain)
-			opset = model->opset_import[i]->version;
-	for (size_t i = 0; i < g->n_initializer && !ret; i++) {
-		struct ev_value x;
-
-		if (ev_env_find(env, g->initializer[i]->name))
-			continue;
-		ret = ev_from_proto(&x, g->initializer[i]);
-		if (ret)
-			snprintf(why, 256, "initializer %s is not legal", g->initializer[i]->name);
-		ret = ret ? ret : ev_env_set(env, g->initializer[i]->name, &x);
-	}
-	for (size_t i = 0; i < g->n_node && !ret; i++)
-		ret = run_node(g->node[i], opset, env, noise, why);
-	return ret;
+			block.opset = model->opset_import[i]->version;
+	return ev_block_run(&block, env, noise, why);
 }

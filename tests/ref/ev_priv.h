@@ -22,6 +22,27 @@ extern const struct ev_op ev_ops_point[], ev_ops_reduce[], ev_ops_move[], ev_ops
 	ev_ops_window[], ev_ops_matmul[], ev_ops_norm[], ev_ops_rnn[], ev_ops_attention[],
 	ev_ops_resize[], ev_ops_shape[];
 
+/* If, Loop, Scan or a function: @c->noise goes to the nodes inside. NULL: none of these. */
+ev_run_fn ev_control(const struct ev_call *c);
+
+/**
+ * struct ev_block - nodes in their order, as graphs and functions have them
+ * @opset, @model, @caller: as of struct ev_call
+ */
+struct ev_block {
+	Onnx__NodeProto *const *node;
+	size_t nodes;
+	Onnx__TensorProto *const *initializer;
+	size_t initializers;
+	int64_t opset;
+	const Onnx__ModelProto *model;
+	const struct ev_call *caller;
+};
+
+/* Evaluate all of them; as ev_graph_run(). */
+int ev_block_run(const struct ev_block *b, struct ev_env *env, struct ev_noise *noise,
+		 char why[256]);
+
 /* Say why the node is not legal; -EINVAL, for the caller to return. */
 int ev_bad(struct ev_call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
