@@ -226,6 +226,25 @@ static size_t trimmed(char *const *name, size_t count)
 	return count;
 }
 
+/* Outputs that the operator always computes are there even if the model has no name for them. */
+static int name_outputs(struct nc_onnx_import *im, const Onnx__NodeProto *p, struct nc_node *n)
+{
+	for (uint32_t i = 0; i < n->outs; i++) {
+		const char *name = p->output[i];
+		int64_t tensor;
+
+		if (!*name && i >= n->op->out_min)
+			continue;
+		tensor = nc_graph_tensor(im->g, name);
+		if (tensor < 0)
+			return (int)tensor;
+		if (*name)
+			nc_onnx_define(im, name, tensor);
+		n->out[i] = (uint32_t)tensor;
+	}
+	return 0;
+}
+
 int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number)
 {
 	size_t ins = trimmed(p->input, p->n_input), outs = trimmed(p->output, p->n_output);
@@ -265,15 +284,7 @@ int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t num
 			n->in[i] = d->tensor == NC_ONNX_ABSENT ? NC_NONE : d->tensor;
 	}
 	ret = import_attributes(im, p, n);
-	for (size_t i = 0; !ret && i < outs; i++) {
-		int64_t tensor;
-
-		if (!*p->output[i])
-			continue;
-		tensor = nc_graph_tensor(im->g, p->output[i]);
-		ret = nc_onnx_define(im, p->output[i], tensor);
-		n->out[i] = (uint32_t)tensor;
-	}
+	ret = ret ? ret : name_outputs(im, p, n);
 	if (!ret && op->upgrade)
 		ret = op->upgrade(im->g, n, im->opset);
 	return ret ? ret : nc_graph_node(im->g, n);

@@ -331,6 +331,48 @@ static void test_inputs(void **state)
 	}
 }
 
+/* A first output that nobody wants is one that the operator computes all the same. */
+static void test_outputs(void **state)
+{
+	static const struct {
+		const char *op, *in, *out, *attribute;
+	} cases[] = {
+		{ "MaxPool", "x", "- y", "kernel_shape" },
+		{ "TopK", "x k", "- y", NULL },
+		{ "Dropout", "x", "- y", NULL },
+		{ "LayerNormalization", "x s", "- - y", NULL },
+		{ "Split", "x", "- y", NULL },
+		{ "LSTM", "t w r", "- - y", NULL },
+		{ "GRU", "t v q", "- y", NULL },
+	};
+	char text[NC_DIAG_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		Onnx__NodeProto *n;
+		struct ob b;
+
+		begin(&b);
+		ob_initializer(&b, "k", INT64, 1, INTS(1), INTS(3), 8);
+		ob_input(&b, "s", FLOAT, 1, INTS(8));
+		ob_input(&b, "t", FLOAT, 3, INTS(2, 2, 2));
+		ob_input(&b, "w", FLOAT, 3, INTS(1, 8, 2));
+		ob_input(&b, "r", FLOAT, 3, INTS(1, 8, 2));
+		ob_input(&b, "v", FLOAT, 3, INTS(1, 6, 2));
+		ob_input(&b, "q", FLOAT, 3, INTS(1, 6, 2));
+		n = ob_node(&b, cases[i].op, cases[i].in, cases[i].out);
+		if (cases[i].attribute)
+			ob_ints(&b, n, cases[i].attribute, 2, INTS(2, 2));
+		if (cases[i].op[1] == 'p')
+			ob_int(&b, n, "num_outputs", 2);
+		if (cases[i].in[0] == 't')
+			ob_int(&b, n, "hidden_size", 2);
+		ob_output(&b, "y");
+		if (compile(&b, &small, text))
+			fail_msg("%s: %s", cases[i].op, text);
+	}
+}
+
 /* Zero, negative, one more than fits: divisors, strides, axes, block sizes, groups. */
 static void test_attributes(void **state)
 {
@@ -444,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_inputs),
+		cmocka_unit_test(test_outputs),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_folded),
