@@ -6,22 +6,82 @@
 #include "onnx_import.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* Defaults of attributes: a field that came after the format file we build with. */
 #define ATTRIBUTE_PROTO_FIELD	11
+/* In all of a model: few functions that call each other may be calls without end. */
+#define CALLS_MAX		1000000
+
+/**
+ * struct nc_onnx_function - where a function is found
+ * @domain: "" for ai.onnx
+ * @proto: it; of those with the same name the first counts
+ */
+struct nc_onnx_function {
+	const char *domain;
+	const char *name;
+	const Onnx__FunctionProto *const *proto;
+};
+
+static struct nc_onnx_function key_of(const char *domain, const char *name)
+{
+	return (struct nc_onnx_function){
+		.domain = nc_onnx_ours(domain) ? "" : domain, .name = nc_onnx_text(name),
+	};
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct nc_onnx_function *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : strcmp(x->domain, y->domain);
+}
+
+static int compare_functions(const void *a, const void *b)
+{
+	const struct nc_onnx_function *x = a, *y = b;
+	int order = compare_names(a, b);
+
+	return order ? order : (x->proto > y->proto) - (x->proto < y->proto);
+}
+
+int nc_onnx_index_functions(struct nc_onnx_import *im)
+{
+	size_t count = im->model->n_functions, kept = 0;
+	struct nc_onnx_function *list = nc_alloc_array(im->g->arena, count, sizeof(*list));
+
+	if (!list)
+		return nc_onnx_no_memory(im);
+	for (size_t i = 0; i < count; i++) {
+		const Onnx__FunctionProto *const *f =
+			(const Onnx__FunctionProto *const *)&im->model->functions[i];
+
+		if ((*f)->n_opset_import > NC_ONNX_LIST_MAX ||
+		    (*f)->base.n_unknown_fields > NC_ONNX_LIST_MAX)
+			return refuse(im, -E2BIG,
+				      "function \"%.100s\" has more than %u opsets or attributes",
+				      nc_onnx_text((*f)->name), NC_ONNX_LIST_MAX);
+		list[i] = key_of((*f)->domain, (*f)->name);
+		list[i].proto = f;
+	}
+	qsort(list, count, sizeof(*list), compare_functions);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || compare_names(&list[kept - 1], &list[i]))
+			list[kept++] = list[i];
+	im->functions = list;
+	im->function_count = kept;
+	return 0;
+}
 
 const Onnx__FunctionProto *nc_onnx_function(const struct nc_onnx_import *im,
 					    const Onnx__NodeProto *p)
 {
-	for (size_t i = 0; i < im->model->n_functions; i++) {
-		const Onnx__FunctionProto *f = im->model->functions[i];
-		bool ours = nc_onnx_ours(f->domain) && nc_onnx_ours(p->domain);
+	const struct nc_onnx_function key = key_of(p->domain, p->op_type), *found;
 
-		if (!strcmp(nc_onnx_text(f->name), nc_onnx_text(p->op_type)) &&
-		    (ours || !strcmp(nc_onnx_text(f->domain), nc_onnx_text(p->domain))))
-			return f;
-	}
-	return NULL;
+	found = bsearch(&key, im->functions, im->function_count, sizeof(key), compare_names);
+	return found ? *found->proto : NULL;
 }
 
 static void *arena_alloc(void *arena, size_t bytes)
@@ -169,6 +229,9 @@ int nc_onnx_call(struct nc_onnx_import *im, const Onnx__FunctionProto *f,
 	if (++in.depth > NC_ONNX_CALLS_MAX)
 		return nc_onnx_refuse_node(im, p, number, -EINVAL,
 					   "functions call each other too deeply, or themselves", "");
+	if (++*im->calls > CALLS_MAX)
+		return nc_onnx_refuse_node(im, p, number, -E2BIG,
+					   "functions are called more than a million times", "");
 	if (opset >= 0)
 		in.opset = opset;
 	ret = nc_onnx_check_opset(&in);

@@ -218,7 +218,7 @@ static int check_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
 		return -ENOTSUP;
 	im->graph = model->graph;
 	im->model = model;
-	return 0;
+	return nc_onnx_index_functions(im);
 }
 
 static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
@@ -251,7 +251,10 @@ int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes, 
 			int folder)
 {
 	struct nc_onnx_file *files = NULL;
-	struct nc_onnx_import im = { .g = g, .bind = bind, .folder = folder, .files = &files };
+	uint32_t calls = 0;
+	struct nc_onnx_import im = {
+		.g = g, .bind = bind, .folder = folder, .files = &files, .calls = &calls,
+	};
 	Onnx__ModelProto *model;
 	int ret = nc_onnx_scan(data, bytes, &g->diag);
 

@@ -10,10 +10,13 @@
 
 /* Functions of a model may call each other this deep. */
 #define NC_ONNX_CALLS_MAX	16
+/* Entries of lists that are searched each time: attributes of a node, opsets. */
+#define NC_ONNX_LIST_MAX	256u
 /* A name for an optional input of a function that the caller does not give. */
 #define NC_ONNX_ABSENT		(NC_NONE - 1)
 
 struct nc_onnx_file;
+struct nc_onnx_function;
 
 /* A name that something in the model gives to a tensor. */
 struct nc_onnx_def {
@@ -32,6 +35,8 @@ struct nc_onnx_dim {
  * struct nc_onnx_import - one model, one call of a function in it, or one run of a
  *	branch or loop body, being read
  * @model: all of it
+ * @functions: of the model, sorted
+ * @calls: of functions so far, shared by all parts of the model
  * @graph: its graph
  * @opset: of ai.onnx, that the nodes here use
  * @def: everything here that has a name, sorted by name
@@ -48,6 +53,9 @@ struct nc_onnx_dim {
 struct nc_onnx_import {
 	struct npu_graph *g;
 	const Onnx__ModelProto *model;
+	const struct nc_onnx_function *functions;
+	size_t function_count;
+	uint32_t *calls;
 	const Onnx__GraphProto *graph;
 	int64_t opset;
 	struct nc_onnx_def *def;
@@ -110,6 +118,7 @@ int nc_onnx_refuse_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, siz
 			int err, const char *rule, const char *what);
 
 /* onnx_function.c */
+int nc_onnx_index_functions(struct nc_onnx_import *im);
 /* The function of the model that @p calls, or NULL. */
 const Onnx__FunctionProto *nc_onnx_function(const struct nc_onnx_import *im,
 					    const Onnx__NodeProto *p);

@@ -253,6 +253,8 @@ int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t num
 	struct nc_node *n;
 	int ret;
 
+	if (p->n_attribute > NC_ONNX_LIST_MAX)
+		return nc_onnx_refuse_node(im, p, number, -E2BIG, "has more than 256 attributes", "");
 	if (f)
 		return nc_onnx_call(im, f, p, number);
 	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Constant"))

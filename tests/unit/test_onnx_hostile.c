@@ -246,6 +246,128 @@ static void test_loops(void **state)
 	}
 }
 
+/* ---- Functions ---- */
+
+#define DOMAIN	"own"
+
+static Onnx__NodeProto *call_of(struct ob *b, const char *name)
+{
+	Onnx__NodeProto *n = ob_alloc(b, sizeof(*n));
+
+	onnx__node_proto__init(n);
+	n->op_type = (char *)(uintptr_t)name;
+	n->domain = (char *)(uintptr_t)DOMAIN;
+	return n;
+}
+
+/* A function without inputs and outputs that is @count times @n. */
+static Onnx__FunctionProto *function_of(struct ob *b, const char *name, size_t count,
+					Onnx__NodeProto *n)
+{
+	Onnx__FunctionProto *f = ob_alloc(b, sizeof(*f));
+
+	onnx__function_proto__init(f);
+	f->name = (char *)(uintptr_t)name;
+	f->domain = (char *)(uintptr_t)DOMAIN;
+	f->n_node = count;
+	f->node = ob_alloc(b, (count + 1) * sizeof(*f->node));
+	for (size_t i = 0; i < count; i++)
+		f->node[i] = n;
+	return f;
+}
+
+/* Functions that call the next one many times; the last one does nothing. */
+static void test_call_bomb(void **state)
+{
+	static const char *const name[] = { "f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7" };
+	Onnx__FunctionProto *list[8];
+	struct ob b;
+
+	(void)state;
+	begin(&b);
+	for (size_t i = 0; i < 8; i++)
+		list[i] = function_of(&b, name[i], i < 7 ? 64 : 0,
+				      call_of(&b, name[i < 7 ? i + 1 : 0]));
+	b.model.functions = list;
+	b.model.n_functions = 8;
+	b.graph.node[b.graph.n_node++] = call_of(&b, "f0");
+	ob_node(&b, "Relu", "x", "y");
+	expect_refused(&b, "called more than a million times");
+}
+
+/* Many functions, and as many calls of the last one: no search through all of them. */
+static void test_many_functions(void **state)
+{
+	const size_t count = 100000;
+	Onnx__FunctionProto **list;
+	Onnx__NodeProto **node, *n;
+	char text[NC_DIAG_BYTES];
+	struct ob b;
+
+	(void)state;
+	begin(&b);
+	list = ob_alloc(&b, count * sizeof(*list));
+	list[0] = function_of(&b, "other", 0, NULL);
+	for (size_t i = 1; i < count - 1; i++)
+		list[i] = list[0];
+	list[count - 1] = function_of(&b, "f", 0, NULL);
+	b.model.functions = list;
+	b.model.n_functions = count;
+	node = ob_alloc(&b, count * sizeof(*node));
+	n = call_of(&b, "f");
+	for (size_t i = 0; i < count - 1; i++)
+		node[i] = n;
+	node[count - 1] = ob_node(&b, "Relu", "x", "y");
+	b.graph.node = node;
+	b.graph.n_node = count;
+	ob_output(&b, "y");
+	if (compile(&b, &small, text))
+		fail_msg("%s", text);
+}
+
+/* A node of a function, and the call of it, with very many attributes. */
+static void test_many_attributes(void **state)
+{
+	const size_t count = 100000;
+	Onnx__AttributeProto *a, *c;
+	Onnx__NodeProto *n, *call;
+	Onnx__FunctionProto *list[1];
+	struct ob b;
+
+	(void)state;
+	begin(&b);
+	n = call_of(&b, "Relu");
+	n->domain = NULL;
+	n->attribute = ob_alloc(&b, count * sizeof(a));
+	a = ob_attr(&b, n, "alpha");
+	a->ref_attr_name = (char *)(uintptr_t)"slope";
+	call = call_of(&b, "f");
+	call->attribute = ob_alloc(&b, count * sizeof(c));
+	c = ob_attr(&b, call, "other");
+	for (size_t i = 0; i < count; i++) {
+		n->attribute[i] = a;
+		call->attribute[i] = c;
+	}
+	n->n_attribute = call->n_attribute = count;
+	list[0] = function_of(&b, "f", 1, n);
+	b.model.functions = list;
+	b.model.n_functions = 1;
+	b.graph.node[b.graph.n_node++] = call;
+	ob_node(&b, "Relu", "x", "y");
+	expect_refused(&b, "more than 256 attributes");
+
+	begin(&b);
+	list[0] = function_of(&b, "f", 0, NULL);
+	list[0]->n_opset_import = count;
+	list[0]->opset_import = ob_alloc(&b, count * sizeof(*list[0]->opset_import));
+	for (size_t i = 0; i < count; i++)
+		list[0]->opset_import[i] = b.opsets[0];
+	b.model.functions = list;
+	b.model.n_functions = 1;
+	ob_node(&b, "Relu", "x", "y");
+	expect_refused(&b, "more than 256 opsets");
+}
+
 /* ---- Every operator, with inputs and attributes of all kinds ---- */
 
 static void add_any_attributes(struct ob *b, Onnx__NodeProto *n, const struct nc_op *op,
@@ -485,6 +607,9 @@ int main(void)
 		cmocka_unit_test(test_bombs),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_loops),
+		cmocka_unit_test(test_call_bomb),
+		cmocka_unit_test(test_many_functions),
+		cmocka_unit_test(test_many_attributes),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_outputs),
 		cmocka_unit_test(test_attributes),
