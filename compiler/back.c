@@ -19,6 +19,7 @@ static void dump(const struct nc_back *b, const struct dump *d, char letter)
 	case 'K':
 	case 'F':
 	case 'S':
+	case 'W':
 		kir_dump(b->k, d->out);
 		break;
 	case 'P':
@@ -50,7 +51,6 @@ static int plan_and_tile(struct nc_back *b, const struct dump *d)
 	b->diag = diag;
 	if (ret == -EOPNOTSUPP && b->cache_from) {
 		b->k->tensors = tensors;
-		b->packed = NULL;
 		ret = nc_plan(b, 0);
 		if (!ret)
 			ret = nc_tile(b);
@@ -77,6 +77,10 @@ static int run_passes(struct nc_back *b, const struct dump *d, void **image, siz
 		ret = nc_slice(b);
 	if (!ret)
 		dump(b, d, 'S');
+	if (!ret)
+		ret = nc_pack(b);
+	if (!ret)
+		dump(b, d, 'W');
 	if (!ret)
 		ret = kir_verify(b->k, b->diag);
 	if (!ret)

@@ -149,13 +149,6 @@ struct nc_home {
 	uint64_t offset_bytes;
 };
 
-/* Weights that are packed already. */
-struct nc_packed {
-	struct nc_packed *next;
-	const struct kir_conv *conv;
-	uint32_t tensor;
-};
-
 /**
  * struct nc_code - descriptors, one after the other
  * @data: lines of 64 bytes
@@ -178,7 +171,7 @@ struct nc_code {
  * struct nc_back - one compilation
  * @arena: of everything
  * @diag: first error
- * @k: kernel IR, changed by fuse, extended by tile (packed weights)
+ * @k: kernel IR, changed by fuse, slice and pack, extended by tile
  * @target: defaults filled in
  * @timing: its cost model
  * @limits: what descriptors are checked against
@@ -191,7 +184,6 @@ struct nc_code {
  * @buffer: their buffers
  * @buffers: their number
  * @buffer_room: allocated
- * @packed: weights in the array's order
  * @scratch_bytes: memory for TEMP tensors
  * @consts_bytes: memory for CONST tensors
  * @spm_bytes: SPM in use
@@ -214,7 +206,6 @@ struct nc_back {
 	struct nc_buffer *buffer;
 	uint32_t buffers;
 	uint32_t buffer_room;
-	struct nc_packed *packed;
 	uint64_t scratch_bytes;
 	uint64_t consts_bytes;
 	uint64_t spm_bytes;
@@ -250,6 +241,9 @@ int nc_fuse(struct nc_back *b);
 
 /* opt/slice.c */
 int nc_slice(struct nc_back *b);
+
+/* opt/pack.c */
+int nc_pack(struct nc_back *b);
 
 /* place/plan.c */
 int nc_plan(struct nc_back *b, uint32_t limit_bytes);
@@ -413,14 +407,6 @@ int nc_window_check(struct nc_back *b, uint32_t node, const struct kir_window *w
 int nc_window_shape(struct nc_back *b, uint32_t node, const struct kir_window *w,
 		    const struct nc_axis_tile *rows, const struct nc_axis_tile *columns,
 		    struct npu_conv_shape *s);
-
-/* tile/pack_weights.c */
-/* Channels do not mix, and the array has a mode for it. */
-bool nc_conv_depthwise(const struct kir_conv *c);
-/* Packed elements of a group (not depthwise). */
-uint64_t nc_conv_group_elems(const struct nc_back *b, const struct kir_conv *c);
-/* Constant with the weights of @c packed; KIR_NO_TENSOR and a message without memory. */
-uint32_t nc_pack_weights(struct nc_back *b, const struct kir_conv *c);
 
 /* tile/tile_map.c */
 /**

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Convolutions as the device's: over two axes at most, with weights that are
- * known while compiling. Others are sums or matrix products.
- */
+/* Convolutions as the device's: over two axes at most. Others are sums of those. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -99,7 +96,7 @@ uint32_t nc_x_taps(const struct nc_expand *e, uint32_t x, const struct nc_window
 	}
 	if (taps > NC_NODE_ARGS_MAX) {
 		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOTSUP,
-					  "a window of weights that are computed at run time, or of indices, may have at most %d taps, not %" PRId64 "; make the weights constant",
+					  "a window with indices may have at most %d taps, not %" PRId64,
 					  NC_NODE_ARGS_MAX, taps);
 		return NC_NONE;
 	}
@@ -138,36 +135,15 @@ static uint32_t conv_3d(const struct nc_expand *e, const struct conv *c)
 	return nc_x_transpose(e, nc_x_reshape(e, sum, 5, deep), swap);
 }
 
-/* The taps of all windows as a matrix, times the weights. */
-static uint32_t conv_product(const struct nc_expand *e, const struct conv *c)
-{
-	const struct nc_tensor *x = nc_x_get(e, c->x), *w = nc_x_get(e, c->w);
-	int64_t out[NPU_GRAPH_RANK_MAX] = { x->dim[0], w->dim[0] };
-	int64_t bias[NPU_GRAPH_RANK_MAX] = { w->dim[0], 1, 1, 1 };
-	uint32_t all = nc_x_taps(e, c->x, &c->win), t;
-	int64_t taps = nc_x_get(e, all)->dim[2], places = nc_x_get(e, all)->dim[3];
-
-	memcpy(out + 2, c->win.out, c->win.spatial * sizeof(*out));
-	all = nc_x_reshape(e, all, 4, (const int64_t[]){ x->dim[0], c->group,
-							 x->dim[1] / c->group * taps, places });
-	t = nc_x_reshape(e, c->w, 3, (const int64_t[]){ c->group, w->dim[0] / c->group,
-							x->dim[1] / c->group * taps });
-	t = nc_x_reshape(e, nc_x_2(e, NC_OP_MatMul, t, all), x->rank, out);
-	if (c->b == NC_NONE)
-		return t;
-	return nc_x_2(e, NC_OP_Add, t, nc_x_reshape(e, c->b, x->rank - 1, bias));
-}
-
 int nc_expand_conv(const struct nc_expand *e)
 {
 	struct conv c = { .x = nc_x_in(e, 0), .w = nc_x_in(e, 1), .b = nc_x_in(e, 2),
 			  .group = nc_attr(e->n, "group")->i };
-	bool known = nc_x_known(e, c.w);
 	int ret = nc_window_get(e->g, e->n, &c.win);
 
-	if (ret || (known && c.win.spatial < 3))
+	if (ret || c.win.spatial < 3)
 		return ret ? ret : NC_EXPAND_KEEP;
-	nc_x_result(e, 0, known ? conv_3d(e, &c) : conv_product(e, &c));
+	nc_x_result(e, 0, conv_3d(e, &c));
 	return nc_x_done(e);
 }
 
@@ -196,20 +172,13 @@ int nc_expand_conv_transpose(const struct nc_expand *e)
 {
 	struct conv c = { .x = nc_x_in(e, 0), .b = nc_x_in(e, 2),
 			  .group = nc_attr(e->n, "group")->i };
-	bool known = nc_x_known(e, nc_x_in(e, 1));
 	int ret = nc_window_get(e->g, e->n, &c.win);
-	uint32_t t;
 
 	if (ret)
 		return ret;
 	c.w = turned_weights(e, nc_x_in(e, 1), c.group);
-	if (!known)
-		t = conv_product(e, &c);
-	else if (c.win.spatial > 2)
-		t = conv_3d(e, &c);
-	else
-		t = window_conv(e, &c, 0, c.x, c.w, c.b);
-	nc_x_result(e, 0, t);
+	nc_x_result(e, 0, c.win.spatial > 2 ? conv_3d(e, &c) :
+		    window_conv(e, &c, 0, c.x, c.w, c.b));
 	return nc_x_done(e);
 }
 

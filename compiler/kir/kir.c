@@ -77,16 +77,24 @@ int64_t kir_add_node(struct kir *k, const char *name, const char *op)
 	return k->nodes++;
 }
 
-struct kir_op *kir_add_op(struct kir *k, enum kir_kind kind, uint32_t node)
+int kir_push_op(struct kir *k, struct kir_op *op)
 {
 	struct kir_op **array = grow(k->arena, k->op, k->ops, sizeof(struct kir_op *));
+
+	if (!array)
+		return -ENOMEM;
+	k->op = array;
+	array[k->ops++] = op;
+	return 0;
+}
+
+struct kir_op *kir_add_op(struct kir *k, enum kir_kind kind, uint32_t node)
+{
 	struct kir_op *op = nc_alloc(k->arena, sizeof(*op));
 
-	if (!array || !op)
+	if (!op)
 		return NULL;
 	op->kind = kind;
 	op->node = node;
-	k->op = array;
-	array[k->ops++] = op;
-	return op;
+	return kir_push_op(k, op) ? NULL : op;
 }

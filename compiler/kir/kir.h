@@ -148,14 +148,16 @@ struct kir_window {
  * struct kir_conv - out = epilogue(bias + conv(in, weights))
  * @win: c and k are totals over all groups
  * @groups: 1 .. c; c and k are multiples. groups == c == k is depthwise
+ * @panel: columns of the array that the weights are packed for, or 0
  * @in: loops n, h, w, c
- * @weights: loops k, c / groups, kh, kw; a CONST tensor
+ * @weights: loops k, c / groups, kh, kw. Packed: one loop, kir_conv_packed_at()
  * @bias: loop k or no tensor
  * @epilogue: ndim 4: n, oh, ow, k; accumulator group 0
  */
 struct kir_conv {
 	struct kir_window win;
 	uint32_t groups;
+	uint32_t panel;
 	struct kir_view in;
 	struct kir_view weights;
 	struct kir_view bias;
@@ -293,6 +295,8 @@ int64_t kir_add_tensor(struct kir *k, const struct kir_tensor *t);
 int64_t kir_add_node(struct kir *k, const char *name, const char *op);
 /* A zeroed operation at the end of the list, or NULL. */
 struct kir_op *kir_add_op(struct kir *k, enum kir_kind kind, uint32_t node);
+/* @op, of the same arena, at the end of the list. 0 or -ENOMEM. */
+int kir_push_op(struct kir *k, struct kir_op *op);
 
 /*
  * Invariants: indices, trip counts >= 1, views inside their tensors, no reads

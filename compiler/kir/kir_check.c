@@ -191,8 +191,9 @@ static const char *check_conv(const struct kir *k, const struct kir_conv *c)
 		return "epilogue's dimensions are not n, oh, ow, k";
 	if (c->in.tensor >= k->tensors || c->weights.tensor >= k->tensors)
 		return "no input or weights";
-	if (k->tensor[c->weights.tensor].kind != KIR_CONST)
-		return "weights are not constant";
+	if (c->panel > INT32_MAX ||
+	    (c->panel && (!kir_conv_packed_elems(c) || c->weights.stride[0] != 1)))
+		return "packed weights are not one run of less than 2^32 elements";
 	return check_program(&c->epilogue, 1);
 }
 

@@ -482,8 +482,10 @@ static void conv(struct parser *p, struct kir_conv *c)
 {
 	window(p, &c->win);
 	c->groups = field(p, "groups=");
+	if (accept(p, "panel="))
+		c->panel = u32(p);
 	operand(p, "in=", &c->in, 4);
-	operand(p, "weights=", &c->weights, 4);
+	operand(p, "weights=", &c->weights, c->panel ? 1 : 4);
 	operand(p, "bias=", &c->bias, 1);
 	map(p, &c->epilogue);
 }

@@ -224,8 +224,10 @@ static void print_op(FILE *out, const struct kir_op *op)
 		fprintf(out, "conv n%" PRIu32, op->node);
 		print_window(out, &c->win);
 		fprintf(out, " groups=%" PRIu32, c->groups);
+		if (c->panel)
+			fprintf(out, " panel=%" PRIu32, c->panel);
 		print_operand(out, "in", &c->in, 4);
-		print_operand(out, "weights", &c->weights, 4);
+		print_operand(out, "weights", &c->weights, c->panel ? 1 : 4);
 		print_operand(out, "bias", &c->bias, 1);
 		print_map(out, &c->epilogue);
 		break;

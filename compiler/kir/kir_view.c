@@ -66,6 +66,48 @@ uint32_t kir_gather_elems(const struct kir_gather *g)
 	return elems > UINT32_MAX ? 0 : (uint32_t)elems;
 }
 
+bool kir_conv_depthwise(const struct kir_conv *c)
+{
+	return c->groups > 1 && c->groups == c->win.c && c->win.k == c->win.c;
+}
+
+static uint64_t group_elems(const struct kir_conv *c)
+{
+	const struct kir_window *w = &c->win;
+
+	return npu_weight_elems(w->k / c->groups, w->c / c->groups, w->kh, w->kw, c->panel);
+}
+
+uint32_t kir_conv_packed_elems(const struct kir_conv *c)
+{
+	const struct kir_window *w = &c->win;
+	uint64_t elems = kir_conv_depthwise(c) ? w->k : (uint64_t)w->k / c->groups + c->panel;
+	uint64_t limit = UINT32_MAX;
+
+	/* An upper bound first: the product of five dimensions may be too large for 64 bits. */
+	if (elems > limit || w->kh > limit / elems || w->kw > limit / (elems *= w->kh))
+		return 0;
+	elems *= w->kw;
+	if (kir_conv_depthwise(c))
+		return (uint32_t)elems;
+	if (w->c > limit / elems)
+		return 0;
+	return (uint32_t)(group_elems(c) * c->groups);
+}
+
+uint64_t kir_conv_packed_at(const struct kir_conv *conv, uint32_t k, uint32_t c, uint32_t y,
+			    uint32_t x)
+{
+	const struct kir_window *w = &conv->win;
+	uint32_t k_group = w->k / conv->groups;
+
+	if (kir_conv_depthwise(conv))
+		return ((uint64_t)y * w->kw + x) * w->k + k;
+	return k / k_group * group_elems(conv) +
+		npu_weight_index(k % k_group, c, y, x, w->c / conv->groups, w->kh, w->kw,
+				 conv->panel);
+}
+
 static void add_gather(struct access_list *l, struct kir_gather *g)
 {
 	const uint32_t index[4] = { g->dim[0], g->dim[1], g->dim[2], g->coords };
@@ -98,8 +140,12 @@ unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACC
 		const struct kir_window *w = &c->win;
 
 		add_access(&l, &c->in, "in", false, 4, (uint32_t[]){ w->n, w->h, w->w, w->c });
-		add_access(&l, &c->weights, "weights", false, 4,
-			   (uint32_t[]){ w->k, w->c / c->groups, w->kh, w->kw });
+		if (c->panel)
+			add_access(&l, &c->weights, "weights", false, 1,
+				   (uint32_t[]){ kir_conv_packed_elems(c) });
+		else
+			add_access(&l, &c->weights, "weights", false, 4,
+				   (uint32_t[]){ w->k, w->c / c->groups, w->kh, w->kw });
 		add_access(&l, &c->bias, "bias", false, 1, (uint32_t[]){ w->k });
 		add_map(&l, &c->epilogue);
 		break;

@@ -31,6 +31,14 @@ struct kir_access {
 /* Elements between the first and the last that the limits allow; 0: 2^32 or more. */
 uint32_t kir_gather_elems(const struct kir_gather *g);
 
+/* Channels do not mix, and the array has a mode for it. */
+bool kir_conv_depthwise(const struct kir_conv *c);
+/* Elements of packed weights, group after group; 0: 2^32 or more. */
+uint32_t kir_conv_packed_elems(const struct kir_conv *c);
+/* Where the packed weight (k, c, y, x) is; @k counts over all groups, @c in one. */
+uint64_t kir_conv_packed_at(const struct kir_conv *conv, uint32_t k, uint32_t c, uint32_t y,
+			    uint32_t x);
+
 /* The views of @op that name a tensor; returns their number. */
 unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACCESSES_MAX]);
 

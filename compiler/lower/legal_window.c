@@ -96,10 +96,6 @@ int nc_lower_conv(struct nc_legal *l, const struct nc_node *n)
 	ret = ret ? ret : nc_legal_in(l, n, 1, &weights);
 	if (ret)
 		return ret;
-	if (l->k->tensor[weights.tensor].kind != KIR_CONST)
-		return nc_node_error(l->diag, n, -ENOTSUP,
-				     "the weights (\"%s\") are computed at run time; they must be constant",
-				     nc_in(l->g, n, 1)->name);
 	conv.in = image_view(&in);
 	conv.weights = weight_view(&weights);
 	conv.bias.tensor = KIR_NO_TENSOR;

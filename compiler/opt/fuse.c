@@ -128,11 +128,13 @@ static bool independent(struct kir_op *producer, const struct kir_map *p, const 
 		uint32_t tensor = m->operand[i].view.tensor;
 		const struct kir_view *in = producer->kind == KIR_CONV ? &producer->conv.in :
 			&producer->matmul.a;
-		const struct kir_view *w = producer->kind == KIR_CONV ? &producer->conv.bias :
+		const struct kir_view *w = producer->kind == KIR_CONV ? &producer->conv.weights :
 			&producer->matmul.b;
+		const struct kir_view *bias = producer->kind == KIR_CONV ? &producer->conv.bias :
+			&producer->matmul.bias;
 
 		if (m->operand[i].write && (in->tensor == tensor || w->tensor == tensor ||
-		    (producer->kind == KIR_MATMUL && producer->matmul.bias.tensor == tensor)))
+					    bias->tensor == tensor))
 			return false;
 	}
 	return true;

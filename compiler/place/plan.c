@@ -80,6 +80,9 @@ static bool fits_in_place(const struct kir_op *op, const struct kir_access *a)
 	}
 	if (a->in_map || (!window && !bias))
 		return true;
+	/* Descriptors of some of the channels need those of all taps together. */
+	if (op->kind == KIR_CONV && a->view == &op->conv.weights && kir_conv_depthwise(&op->conv))
+		return false;
 	return a->dim[inner] == 1 || a->view->stride[inner] == 1;
 }
 

@@ -132,7 +132,7 @@ static int tile_op(struct nc_back *b, struct kir_op *op)
 	return -EINVAL;
 }
 
-/* Packed weights live in memory, like all constants. */
+/* Tensors that tiling added live in memory. */
 static int extend_homes(struct nc_back *b)
 {
 	struct nc_home *home = nc_alloc_array(b->arena, (size_t)b->k->tensors + 1, sizeof(*home));

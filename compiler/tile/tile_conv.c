@@ -18,7 +18,6 @@ struct conv_arg {
 	const struct kir_conv *op;
 	struct nc_axis rows;
 	struct nc_axis columns;
-	uint32_t packed;
 	bool depthwise;
 	bool channels_outside;
 	uint32_t full[DIMS];
@@ -72,10 +71,10 @@ static void weight_operand(const struct conv_arg *a, const struct piece *p, stru
 	const struct kir_window *w = &a->op->win;
 	int64_t cols = a->b->target.array_cols, taps = (int64_t)w->kh * w->kw;
 	uint32_t dim[NC_LOOPS] = { 1, 1, 1, 1 };
-	struct kir_view v = { .tensor = a->packed };
+	struct kir_view v = a->op->weights;
 
 	if (a->depthwise) {
-		v.offset = ((int64_t)p->at[KH] * w->kw + p->at[KW]) * w->k + p->at[KO];
+		v.offset += ((int64_t)p->at[KH] * w->kw + p->at[KW]) * w->k + p->at[KO];
 		v.stride[1] = (int64_t)w->kw * w->k;
 		v.stride[2] = w->k;
 		dim[1] = p->size[KH];
@@ -85,8 +84,8 @@ static void weight_operand(const struct conv_arg *a, const struct piece *p, stru
 		int64_t panel = a->full[C] * taps * cols;
 		int64_t block = p->size[C] * cols;
 
-		v.offset = (int64_t)(p->group * nc_conv_group_elems(a->b, a->op)) +
-			p->at[KO] / cols * panel + p->at[C] * taps * cols +
+		v.offset += (int64_t)(p->group * npu_ceil_div(a->full[KO], (uint64_t)cols) +
+				      p->at[KO] / cols) * panel + p->at[C] * taps * cols +
 			((int64_t)p->at[KH] * w->kw + p->at[KW]) * block;
 		v.stride[2] = panel;
 		dim[2] = (uint32_t)npu_ceil_div(p->size[KO], (uint64_t)cols);
@@ -110,6 +109,16 @@ static void input_operand(const struct conv_arg *a, const struct piece *p,
 			(uint32_t[]){ p->size[N], rows->count, columns->count,
 				      a->depthwise ? p->size[KO] : p->size[C] },
 			NC_PACK_INNER);
+}
+
+/*
+ * In their place in SPM, weights of a descriptor must follow each other as they
+ * do in its packed copy: one panel's, or all of each panel.
+ */
+static bool in_place(const struct conv_arg *a, const uint32_t *tile)
+{
+	return !nc_resident(a->b, a->op->weights.tensor) || tile[KO] <= a->op->panel ||
+		(tile[C] == a->full[C] && tile[KH] == a->full[KH] && tile[KW] == a->full[KW]);
 }
 
 /* ---- cost ---- */
@@ -151,7 +160,7 @@ static void model_operands(const struct conv_arg *a, const uint32_t *tile,
 	weight_operand(a, &p, &o);
 	nc_model_dma(a->b, m, &o,
 		     nc_nest_fetches(a->b, nest, loops(a, 1u << KO | taps),
-				     a->b->k->tensor[a->packed].elems));
+				     kir_conv_packed_elems(a->op)));
 	if (a->op->bias.tensor != KIR_NO_TENSOR)
 		m->bytes += (uint64_t)tile[KO] * 4 + NC_ALIGN_BYTES;
 }
@@ -166,7 +175,7 @@ static struct nc_cost conv_cost(const void *arg, const uint32_t *tile)
 	struct nc_model m = { 0 };
 	uint64_t pieces;
 
-	if (!keeps_order(a, tile))
+	if (!keeps_order(a, tile) || !in_place(a, tile))
 		return (struct nc_cost){ .pressure = UINT64_MAX, .cycles = UINT64_MAX };
 	set_nest(a, tile, &nest);
 	m.tiles = nc_nest_tiles(&nest);
@@ -319,7 +328,7 @@ int nc_tile_conv(struct nc_back *b, const struct kir_op *op)
 	struct conv_arg a = {
 		.b = b, .op = c, .map_desc = &desc,
 		.rows = nc_window_rows(w), .columns = nc_window_columns(w),
-		.depthwise = nc_conv_depthwise(c),
+		.depthwise = kir_conv_depthwise(c),
 	};
 	uint32_t groups = a.depthwise ? 1 : c->groups;
 	uint32_t tile[DIMS] = { 0 };
@@ -329,9 +338,6 @@ int nc_tile_conv(struct nc_back *b, const struct kir_op *op)
 		ret = nc_map_template(b, &c->epilogue, &desc);
 	if (ret)
 		return ret;
-	a.packed = nc_pack_weights(b, c);
-	if (a.packed == KIR_NO_TENSOR)
-		return -ENOMEM;
 	memcpy(a.full, (uint32_t[]){ w->n, w->oh, w->ow, w->k / groups,
 				     a.depthwise ? 1 : w->c / groups, w->kh, w->kw },
 	       sizeof(a.full));

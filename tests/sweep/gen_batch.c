@@ -212,7 +212,8 @@ static struct value window(struct gen *g, const struct value *in, bool pool)
 	op->conv.groups = 1;
 	op->conv.in = iv;
 	op->conv.weights = (struct kir_view){
-		.tensor = gen_tensor(g, KIR_CONST, NPU_F32, (uint64_t)k * c * 3),
+		.tensor = gen_tensor(g, gen_chance(g, 50) ? KIR_CONST : KIR_INPUT, NPU_F32,
+				     (uint64_t)k * c * 3),
 		.stride = { c * 3, 3, 1, 1 },
 	};
 	op->conv.bias.tensor = KIR_NO_TENSOR;

@@ -412,9 +412,7 @@ static void gen_conv(struct gen *g)
 	w->k = k_group * c->groups;
 	memcpy(dim, (uint32_t[]){ w->k, c_group, w->kh, w->kw }, sizeof(dim));
 	read_view(g, &c->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
-	memset(&c->weights, 0, sizeof(c->weights));
-	c->weights.tensor = gen_tensor(g, KIR_CONST, NPU_F32,
-				       layout(g, dim, 4, false, NULL, c->weights.stride));
+	read_view(g, &c->weights, NPU_F32, dim, 4, 3);
 	vector_view(g, &c->bias, w->k);
 	epilogue(g, &c->epilogue, (uint32_t[]){ w->n, w->oh, w->ow, w->k }, 1);
 	publish_map(g, &c->epilogue);

@@ -311,6 +311,22 @@ static int64_t tap_column(const struct kir_window *w, uint32_t ow, uint32_t x)
 	return tap(ow, x, w->w, w->stride_w, w->dil_w, w->pad_left, w->up_w);
 }
 
+/* Weight @ch of output channel @k, which counts over all groups. */
+static float conv_weight(struct kir_data *d, const struct kir_conv *c, uint32_t k, uint32_t ch,
+			 uint32_t y, uint32_t x)
+{
+	const struct kir_window *w = &c->win;
+	uint32_t k_group = w->k / c->groups, c_group = w->c / c->groups;
+	uint64_t at = ((uint64_t)y * w->kw + x) * w->k + k;
+
+	if (!c->panel)
+		return load(d, &c->weights, 4, (uint32_t[]){ k, ch, y, x });
+	if (c->groups == 1 || c->groups != w->c || w->k != w->c)
+		at = k / k_group * npu_weight_elems(k_group, c_group, w->kh, w->kw, c->panel) +
+			npu_weight_index(k % k_group, ch, y, x, c_group, w->kh, w->kw, c->panel);
+	return load(d, &c->weights, 1, (uint32_t[]){ (uint32_t)at });
+}
+
 static float conv_tap(struct kir_data *d, const struct kir_conv *c, const uint32_t i[4],
 		      uint32_t y, uint32_t x, uint32_t ch, float acc)
 {
@@ -322,7 +338,7 @@ static float conv_tap(struct kir_data *d, const struct kir_conv *c, const uint32
 	if (row >= 0 && column >= 0)
 		in = load(d, &c->in, 4, (uint32_t[]){ i[0], (uint32_t)row, (uint32_t)column,
 						      group * c_group + ch });
-	return fmaf(in, load(d, &c->weights, 4, (uint32_t[]){ i[3], ch, y, x }), acc);
+	return fmaf(in, conv_weight(d, c, i[3], ch, y, x), acc);
 }
 
 static void eval_conv(struct kir_data *d, const struct kir_conv *c)
