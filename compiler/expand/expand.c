@@ -68,6 +68,7 @@ uint32_t nc_x_node(const struct nc_expand *e, enum nc_opcode code, const struct 
 	out = n ? nc_graph_tensor(g, NULL) : -1;
 	if (out < 0)
 		return NC_NONE;
+	n->type = e->n->type;
 	n->number = e->n->number;
 	if (ins)
 		memcpy(n->in, in, ins * sizeof(*in));
@@ -199,6 +200,7 @@ void nc_x_result(const struct nc_expand *e, uint32_t i, uint32_t t)
 	n = nc_node_new(g, nc_op_get(NC_OP_Identity), e->n->name, 1, 1);
 	if (!n)
 		return;
+	n->type = e->n->type;
 	n->number = e->n->number;
 	n->in[0] = t;
 	n->out[0] = e->n->out[i];

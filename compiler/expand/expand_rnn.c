@@ -210,6 +210,7 @@ static int half_precision(const struct nc_expand *e)
 
 	if (!n)
 		return nc_x_done(e);
+	n->type = e->n->type;
 	n->number = e->n->number;
 	n->attr = e->n->attr;
 	n->attrs = e->n->attrs;

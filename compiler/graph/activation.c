@@ -60,7 +60,8 @@ int nc_activations_get(struct nc_diag *diag, const struct nc_node *n, unsigned i
 		struct nc_activation *a = &act[i];
 
 		memset(a, 0, sizeof(*a));
-		a->n = (struct nc_node){ .op = activation_find(name), .name = n->name,
+		a->n = (struct nc_node){ .op = activation_find(name), .type = n->type,
+					 .name = n->name,
 					 .number = n->number, .ins = 1, .outs = 1,
 					 .attr = a->attr };
 		if (!a->n.op)

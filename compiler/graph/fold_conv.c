@@ -173,6 +173,7 @@ static struct nc_node *changed(struct folder *f, const struct nc_node *n, uint32
 	for (int64_t c = 0; c < a->channels; c++)
 		bias[c] = (float)((b ? ((const float *)b->data)[c] : 0) * a->factor[c] +
 				  a->summand[c]);
+	r->type = n->type;
 	r->number = n->number;
 	r->attr = n->attr;
 	r->attrs = n->attrs;

@@ -176,6 +176,7 @@ struct nc_node *nc_node_new(struct npu_graph *g, const struct nc_op *op, const c
 	if (!n)
 		goto err_memory;
 	n->op = op;
+	n->type = op->name;
 	n->number = g->nodes;
 	n->ins = ins;
 	n->outs = outs;
@@ -270,9 +271,9 @@ int nc_node_error(struct nc_diag *diag, const struct nc_node *n, int err, const 
 	if (!n)
 		return nc_error(diag, err, "%s", text);
 	if (!n->name[0])
-		return nc_error(diag, err, "node #%u (%s): %s", n->number, n->op->name, text);
+		return nc_error(diag, err, "node #%u (%s): %s", n->number, n->type, text);
 	return nc_error(diag, err, "node \"%.100s\" (#%u, %s): %s", n->name, n->number,
-			n->op->name, text);
+			n->type, text);
 }
 
 const char *nc_shape_text(const struct nc_tensor *t, char text[NC_SHAPE_TEXT])

@@ -150,6 +150,7 @@ struct nc_tensor {
 /**
  * struct nc_node - one operator applied
  * @op: row of the operator table
+ * @type: the operator of the user's model that it stands for, or is part of
  * @name: of the user's model, may be ""
  * @index: position in the graph
  * @number: position in the user's model, for messages
@@ -158,6 +159,7 @@ struct nc_tensor {
  */
 struct nc_node {
 	const struct nc_op *op;
+	const char *type;
 	const char *name;
 	uint32_t index;
 	uint32_t number;

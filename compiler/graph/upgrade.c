@@ -354,6 +354,7 @@ static int64_t insert(struct npu_graph *g, enum nc_opcode code, const struct nc_
 
 	if (!n || out < 0)
 		return -ENOMEM;
+	n->type = like->type;
 	n->number = like->number;
 	n->in[0] = in;
 	n->out[0] = (uint32_t)out;

@@ -458,8 +458,8 @@ static int check_types(struct nc_legal *l, const struct nc_node *n)
 static int lower_node(struct nc_legal *l, const struct nc_node *n)
 {
 	const char *name = n->name[0] ? n->name :
-			   nc_printf(l->k->arena, "%s_%u", n->op->name, n->index);
-	int64_t node = name ? kir_add_node(l->k, name, n->op->name) : -ENOMEM;
+			   nc_printf(l->k->arena, "%s_%u", n->type, n->index);
+	int64_t node = name ? kir_add_node(l->k, name, n->type) : -ENOMEM;
 	int ret;
 
 	if (node < 0)

@@ -36,9 +36,11 @@ static int refuse_control(const struct control *c, int err, const char *rule, co
 static void control_init(struct control *c, struct nc_onnx_import *im, const Onnx__NodeProto *p,
 			 size_t number)
 {
+	const char *type = nc_strdup(im->g->arena, p->op_type);
+
 	*c = (struct control){ .im = im, .p = p, .number = number };
-	c->n = (struct nc_node){ .op = nc_op_get(NC_OP_Identity), .number = (uint32_t)number,
-				 .name = nc_onnx_text(p->name) };
+	c->n = (struct nc_node){ .op = nc_op_get(NC_OP_Identity), .type = type ? type : "",
+				 .number = (uint32_t)number, .name = nc_onnx_text(p->name) };
 	c->e = (struct nc_expand){ .g = im->g, .n = &c->n };
 }
 

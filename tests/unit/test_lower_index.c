@@ -567,6 +567,27 @@ static void test_outside(void **state)
 			   (int32_t[]){ 0, 3 }, NULL));
 }
 
+/* What a fault names is the user's operator, not one that it is made of. */
+static void test_names(void **state)
+{
+	const int64_t dims[] = { 2, 5 }, k = 3;
+	struct ref_tensor x = coarse(2, dims);
+	struct nc_node *n;
+	struct net net;
+
+	(void)state;
+	net_begin(&net);
+	n = net_node(&net, "TopK", 2, (int[]){ net_input(&net, &x), net_ints(&net, &k, 1) }, 2);
+	net_add(&net, n);
+	npu_graph_output(net.g, "y", net_out(n, 0));
+	net_run(&net);
+	assert_true(net.k->ops > 1);
+	for (uint32_t i = 0; i < net.k->ops; i++)
+		assert_string_equal(net.k->node[net.k->op[i]->node].op, "TopK");
+	net_end(&net);
+	ref_tensor_free(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -579,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_names),
 	};
 
 	net_seed();
