@@ -93,38 +93,56 @@ static uint32_t mask_bias(const struct nc_expand *e, const struct nc_attention *
 					     nc_x_cast(e, last, type_of(e)) });
 }
 
-/* Keys at and beyond an example's length are padding. */
-static uint32_t length_bias(const struct nc_expand *e, const struct nc_attention *a)
-{
-	const int64_t dim[] = { a->batch, 1, 1, 1 };
-	uint32_t len = nc_x_in(e, 6), at = NC_NONE;
-	int64_t *number;
-
-	if (len == NC_NONE)
-		return NC_NONE;
-	number = nc_x_alloc(e, a->total, sizeof(*number));
-	for (int64_t i = 0; number && i < a->total; i++)
-		number[i] = i;
-	if (number)
-		at = nc_x_ints(e, number, (uint32_t)a->total);
-	return exclude(e, nc_x_2(e, NC_OP_Less, at, nc_x_reshape(e, len, 4, dim)));
-}
-
-/* Step i sees the past and the steps up to its own. */
-static uint32_t causal_bias(const struct nc_expand *e, const struct nc_attention *a)
+/* j - i of query i and key j, as [steps, total]; the past comes off. */
+static uint32_t distances(const struct nc_expand *e, const struct nc_attention *a, int64_t past)
 {
 	const int64_t dim[] = { a->steps, a->total };
-	float *data;
+	int64_t *data = nc_x_alloc(e, a->steps * a->total, sizeof(*data));
 	int64_t t;
 
-	data = nc_x_alloc(e, a->steps * a->total, sizeof(*data));
 	if (!data)
 		return NC_NONE;
 	for (int64_t i = 0; i < a->steps; i++)
-		for (int64_t k = a->past + i + 1; k < a->total; k++)
-			data[i * a->total + k] = -INFINITY;
-	t = nc_graph_const(e->g, NULL, NPU_GRAPH_F32, 2, dim, data);
-	return nc_x_cast(e, t < 0 ? NC_NONE : (uint32_t)t, type_of(e));
+		for (int64_t k = 0; k < a->total; k++)
+			data[i * a->total + k] = k - i - past;
+	t = nc_graph_const(e->g, NULL, NPU_GRAPH_I64, 2, dim, data);
+	return t < 0 ? NC_NONE : (uint32_t)t;
+}
+
+/* Both hold; either may be none. */
+static uint32_t both(const struct nc_expand *e, uint32_t a, uint32_t b)
+{
+	return a == NC_NONE || b == NC_NONE ? (a == NC_NONE ? b : a) :
+					      nc_x_2(e, NC_OP_And, a, b);
+}
+
+/*
+ * Which keys a query may see by their places: up to its own if causal, in its
+ * window, and none of the padding beyond an example's length. The last query is
+ * at the last of the keys that are there. NC_NONE: all.
+ */
+static uint32_t seen_places(const struct nc_expand *e, const struct nc_attention *a)
+{
+	const int64_t scalar[] = { a->batch, 1, 1, 1 }, range[] = { 1, a->total };
+	uint32_t len = nc_x_in(e, 6), seen = NC_NONE, at;
+
+	if (len != NC_NONE) {
+		len = nc_x_reshape(e, len, 4, scalar);
+		at = nc_x_slice(e, distances(e, a, 0), 0, 0, 1, 1);
+		seen = nc_x_2(e, NC_OP_Less, nc_x_reshape(e, at, 2, range), len);
+	}
+	if (a->left == INT64_MAX && a->right == INT64_MAX)
+		return seen;
+	if (len == NC_NONE)
+		at = distances(e, a, a->past);
+	else
+		at = nc_x_2(e, NC_OP_Sub, distances(e, a, -a->steps), len);
+	if (a->right < INT64_MAX)
+		seen = both(e, seen, nc_x_2(e, NC_OP_LessOrEqual, at, nc_x_ints(e, &a->right, 1)));
+	if (a->left < INT64_MAX)
+		seen = both(e, seen, nc_x_2(e, NC_OP_GreaterOrEqual, at,
+					    nc_x_ints(e, (const int64_t[]){ -a->left }, 1)));
+	return seen;
 }
 
 static uint32_t add_bias(const struct nc_expand *e, uint32_t t, uint32_t bias)
@@ -132,9 +150,9 @@ static uint32_t add_bias(const struct nc_expand *e, uint32_t t, uint32_t bias)
 	return bias == NC_NONE ? t : nc_x_2(e, NC_OP_Add, t, bias);
 }
 
-/* scale q k^T + bias, capped: what the softmax sees. */
+/* scale q k^T + @bias, capped: what the softmax sees. */
 static uint32_t scores(const struct nc_expand *e, const struct nc_attention *a, uint32_t q,
-		       uint32_t k)
+		       uint32_t k, uint32_t bias)
 {
 	const struct nc_attr *given = nc_attr_given(e->n, "scale");
 	float cap = nc_attr(e->n, "softcap")->f;
@@ -145,10 +163,7 @@ static uint32_t scores(const struct nc_expand *e, const struct nc_attention *a, 
 	t = nc_x_scalar(e, NC_OP_Mul, t, given ? given->f : 1 / sqrtf((float)a->features));
 	if (mode == 0)
 		nc_x_result(e, 3, t);
-	t = add_bias(e, t, mask_bias(e, a));
-	t = add_bias(e, t, length_bias(e, a));
-	if (nc_attr(e->n, "is_causal")->i)
-		t = add_bias(e, t, causal_bias(e, a));
+	t = add_bias(e, t, bias);
 	if (mode == 1)
 		nc_x_result(e, 3, t);
 	if (cap > 0) {
@@ -160,10 +175,23 @@ static uint32_t scores(const struct nc_expand *e, const struct nc_attention *a, 
 	return t;
 }
 
+/* The softmax; a query that sees no key has 0 everywhere. */
+static uint32_t weights(const struct nc_expand *e, uint32_t t, uint32_t bias)
+{
+	uint32_t none, last;
+
+	t = nc_x_node(e, NC_OP_Softmax, NC_X_ATTRS(NC_X_INT("axis", -1)), 1, &t);
+	if (bias == NC_NONE)
+		return t;
+	last = nc_x_reduce(e, NC_OP_ReduceMax, bias, 1u << (nc_x_get(e, bias)->rank - 1));
+	none = nc_x_2(e, NC_OP_Equal, last, nc_x_cast(e, nc_x_float(e, -INFINITY), type_of(e)));
+	return nc_x_where(e, none, nc_x_cast(e, nc_x_float(e, 0), type_of(e)), t);
+}
+
 int nc_expand_attention(const struct nc_expand *e)
 {
+	uint32_t q, k, v, t, seen, bias;
 	struct nc_attention a;
-	uint32_t q, k, v, t;
 	int ret = nc_attention_get(e->g, e->n, &a);
 
 	if (ret)
@@ -171,8 +199,15 @@ int nc_expand_attention(const struct nc_expand *e)
 	q = split_heads(e, nc_x_in(e, 0), a.q_heads);
 	k = with_past(e, 1, 4, 1, a.kv_heads);
 	v = with_past(e, 2, 5, 2, a.kv_heads);
-	t = scores(e, &a, q, k);
-	t = nc_x_node(e, NC_OP_Softmax, NC_X_ATTRS(NC_X_INT("axis", -1)), 1, &t);
+	bias = mask_bias(e, &a);
+	seen = seen_places(e, &a);
+	if (seen != NC_NONE)
+		bias = add_bias(e, exclude(e, seen), bias);
+	t = scores(e, &a, q, k, bias);
+	/* Causal by itself shows the first key to every query. */
+	if (nc_x_in(e, 3) == NC_NONE && nc_x_in(e, 6) == NC_NONE && a.left == INT64_MAX)
+		bias = NC_NONE;
+	t = weights(e, t, bias);
 	if (nc_attr(e->n, "qk_matmul_output_mode")->i == 3)
 		nc_x_result(e, 3, t);
 	nc_x_result(e, 0, join_heads(e, head_product(e, &a, t, v), a.packed));

@@ -207,8 +207,11 @@ ATTRS(rnn) = {
 ATTRS(attention) = {
 	INT("is_causal", 0),
 	INT("kv_num_heads", 0),
+	/* steps that a query sees before and after its own; -1: all */
+	INT("left_window_size", -1),
 	INT("q_num_heads", 0),
 	INT("qk_matmul_output_mode", 0),
+	INT("right_window_size", -1),
 	/* 1 / sqrt(features) unless given */
 	FLOAT("scale", 0.0f),
 	FLOAT("softcap", 0.0f),

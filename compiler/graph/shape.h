@@ -44,10 +44,12 @@ int nc_col2im_get(struct npu_graph *g, const struct nc_node *n, struct nc_window
  * @total: past and new steps
  * @features: of queries and keys, per head
  * @values: of values, per head
+ * @left, @right: steps that a query sees before and after its own, INT64_MAX: all
  */
 struct nc_attention {
 	bool packed;
 	int64_t batch, q_heads, kv_heads, steps, past, total, features, values;
+	int64_t left, right;
 };
 
 int nc_attention_get(struct npu_graph *g, const struct nc_node *n, struct nc_attention *a);

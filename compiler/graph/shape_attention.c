@@ -75,6 +75,25 @@ static int check_mask(struct npu_graph *g, const struct nc_node *n, const struct
 	return 0;
 }
 
+/* Causal is a window, too: nothing after the query's own step. */
+static int get_window(struct npu_graph *g, const struct nc_node *n, struct nc_attention *a)
+{
+	int64_t left = nc_attr(n, "left_window_size")->i, right = nc_attr(n, "right_window_size")->i;
+
+	if (left < -1 || right < -1)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "the window is %" PRId64 " and %" PRId64 " steps; -1 is without end",
+				     left, right);
+	a->left = left < 0 || left > a->steps + a->total ? INT64_MAX : left;
+	a->right = right < 0 || right > a->steps + a->total ? INT64_MAX : right;
+	if (nc_attr(n, "is_causal")->i)
+		a->right = 0;
+	if (!nc_in(g, n, 6) || !a->past)
+		return 0;
+	return nc_node_error(&g->diag, n, -EINVAL,
+			     "nonpad_kv_seqlen is for a cache outside; it cannot be used with past_key");
+}
+
 int nc_attention_get(struct npu_graph *g, const struct nc_node *n, struct nc_attention *a)
 {
 	int64_t q[3], k[3], v[3], past, past_values;
@@ -101,7 +120,8 @@ int nc_attention_get(struct npu_graph *g, const struct nc_node *n, struct nc_att
 		.q_heads = q[0], .kv_heads = k[0], .steps = q[1], .past = past,
 		.total = past + k[1], .features = q[2], .values = v[2],
 	};
-	return check_mask(g, n, a);
+	ret = check_mask(g, n, a);
+	return ret ? ret : get_window(g, n, a);
 }
 
 int nc_infer_attention(struct npu_graph *g, struct nc_node *n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention of opset 23 and 24, and rotary embeddings. */
+/* Attention of opsets 23 to 25, and rotary embeddings. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -120,7 +120,6 @@ static void softmax(double *x, int64_t count)
 		max = x[j] > max ? x[j] : max;
 	for (int64_t j = 0; j < count; j++)
 		sum += x[j] = exp(x[j] - max);
-	/* Opset 23 and 24 do not say what becomes of a query that sees no key: NaN here. */
 	for (int64_t j = 0; j < count; j++)
 		x[j] /= sum;
 }
@@ -131,6 +130,7 @@ static void row(const struct attention *a, int64_t n, int64_t head, int64_t i, d
 	int64_t group = head / (a->q.heads / a->k.dims[1]);
 	const double *k = a->k.v + (n * a->k.dims[1] + group) * a->total * a->q.size;
 	int64_t mode = ev_attr_i(a->c, "qk_matmul_output_mode", 0);
+	bool seen = false;
 
 	for (int64_t j = 0; j < a->total; j++) {
 		double sum = 0;
@@ -140,6 +140,7 @@ static void row(const struct attention *a, int64_t n, int64_t head, int64_t i, d
 		sum *= a->scale;
 		if (scores && mode == 0)
 			scores[j] = sum;
+		seen |= bias(a, n, head, i, j) > -INFINITY;
 		sum += bias(a, n, head, i, j);
 		if (scores && mode == 1)
 			scores[j] = sum;
@@ -150,6 +151,9 @@ static void row(const struct attention *a, int64_t n, int64_t head, int64_t i, d
 		a->score[j] = sum;
 	}
 	softmax(a->score, a->total);
+	/* A query that sees no key makes zeroes. */
+	for (int64_t j = 0; j < a->total && !seen; j++)
+		a->score[j] = 0;
 	if (scores && mode == 3)
 		memcpy(scores, a->score, (size_t)a->total * sizeof(*scores));
 }

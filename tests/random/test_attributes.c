@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Attributes and types that random graphs make seldom or never, one node a case. */
+#include "rand_test.h"
+
+#define ARGS	8
+#define ATTRS	4
+
+/**
+ * struct arg - an input
+ * @type: 0: not given
+ * @given: @elem are the values, else they are random
+ * @known: while compiling
+ */
+struct arg {
+	int type, rank;
+	int64_t dims[5];
+	double elem[24];
+	bool given, known;
+};
+
+/* @text, else @count integers, else one (@count 0). */
+struct attr {
+	const char *name, *text;
+	size_t count;
+	int64_t ints[5];
+};
+
+struct node {
+	const char *op;
+	int64_t opset;
+	struct arg arg[ARGS];
+	struct attr attr[ATTRS];
+	unsigned int outs;
+};
+
+static int argument(struct rg *g, const struct arg *a)
+{
+	enum rg_source source = a->known ? RG_INITIALIZER : RG_INPUT;
+
+	if (!a->type)
+		return -1;
+	if (a->given)
+		return rg_given(g, a->type, a->rank, a->dims, a->elem, source);
+	return tensor(g, source, a->type, a->rank, a->dims);
+}
+
+static void check(const struct node *n)
+{
+	struct rg *g = begin(n->opset);
+	int in[ARGS];
+
+	for (int i = 0; i < ARGS; i++)
+		in[i] = argument(g, &n->arg[i]);
+	rg_begin(g, n->op);
+	for (int i = 0; i < ARGS; i++)
+		rg_arg(g, in[i]);
+	for (const struct attr *a = n->attr; a < n->attr + ATTRS && a->name; a++) {
+		if (a->text)
+			rg_text(g, a->name, a->text);
+		else if (a->count)
+			rg_ints(g, a->name, a->count, a->ints);
+		else
+			rg_int(g, a->name, a->ints[0]);
+	}
+	commit(g, n->outs ? n->outs : 1);
+	expect(g, n->outs ? n->outs : 1);
+}
+
+#define CHECK(nodes) do { \
+	for (size_t i_ = 0; i_ < sizeof(nodes) / sizeof((nodes)[0]); i_++) \
+		check(&(nodes)[i_]); \
+} while (0)
+
+/* Inputs: random ones of some dimensions, values in one or two dimensions. */
+#define RANDOM(t, r, ...)	{ .type = EV_##t, .rank = r, .dims = { __VA_ARGS__ } }
+#define VALUES(t, n, ...)	{ .type = EV_##t, .rank = 1, .dims = { n }, .given = true, \
+				  .elem = { __VA_ARGS__ } }
+#define KNOWN(t, n, ...)	{ .type = EV_##t, .rank = 1, .dims = { n }, .given = true, \
+				  .known = true, .elem = { __VA_ARGS__ } }
+#define NONE			{ .type = 0 }
+/* Attributes */
+#define INT(n, value)		{ .name = n, .ints = { value } }
+#define INTS(n, c, ...)		{ .name = n, .count = c, .ints = { __VA_ARGS__ } }
+#define TEXT(n, value)		{ .name = n, .text = value }
+
+#define QUERY	RANDOM(F32, 4, 2, 2, 4, 3)
+#define KEY	RANDOM(F32, 4, 2, 2, 6, 3)
+#define PAST	RANDOM(F32, 4, 2, 2, 2, 3)
+#define ATTENTION(version, ...)	.op = "Attention", .opset = version, \
+				.arg = { QUERY, KEY, KEY, __VA_ARGS__ }
+
+/* The last query is at the last key that is there; windows are around that. */
+static void test_attention_windows(void **state)
+{
+	static const struct node nodes[] = {
+		{ ATTENTION(25, NONE), .attr = { INT("left_window_size", 1) } },
+		{ ATTENTION(25, NONE),
+		  .attr = { INT("left_window_size", 0), INT("right_window_size", 2) } },
+		{ ATTENTION(25, NONE, PAST, PAST), .outs = 3,
+		  .attr = { INT("left_window_size", 2), INT("is_causal", 1) } },
+		{ ATTENTION(24, NONE, NONE, NONE, VALUES(I64, 2, 3, 6)),
+		  .attr = { INT("is_causal", 1) } },
+		{ ATTENTION(25, NONE, NONE, NONE, VALUES(I64, 2, 3, 6)),
+		  .attr = { INT("left_window_size", 1), INT("right_window_size", 1) } },
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
+/* A query that sees no key makes zeroes, not NaN. */
+static void test_attention_without_keys(void **state)
+{
+	static const struct node nodes[] = {
+		{ ATTENTION(23, { .type = EV_BOOL, .rank = 2, .dims = { 4, 6 }, .given = true,
+				  .elem = { 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1 } }) },
+		{ ATTENTION(23, { .type = EV_BOOL, .rank = 2, .dims = { 4, 6 }, .given = true,
+				  .elem = { 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1 },
+				  .known = true }) },
+		{ ATTENTION(24, NONE, NONE, NONE, VALUES(I64, 2, 0, 2)),
+		  .attr = { INT("is_causal", 1) } },
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_attention_windows),
+		cmocka_unit_test(test_attention_without_keys),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, drop_folder);
+}
