@@ -43,7 +43,7 @@ typedef uint64_t npu_le64;
 #define NPU_ID_VALUE			0x3055504e	/* "NPU0" */
 #define NPU_REG_VERSION			0x004	/* [31:16] major [15:0] minor */
 #define NPU_VERSION_MAJOR		0
-#define NPU_VERSION_MINOR		3
+#define NPU_VERSION_MINOR		4
 #define NPU_REG_CAPS			0x008	/* u64, NPU_CAP_* */
 #define NPU_REG_ARRAY			0x010	/* [15:0] rows [31:16] columns */
 #define NPU_REG_SPM_BYTES		0x014

@@ -106,7 +106,8 @@ static void set_engines(struct npu_core *core)
 	const struct npu_core_config *c = &core->config;
 
 	core->limits = (struct npu_limits){
-		.caps = NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_GATHER | NPU_CAP_TRAP,
+		.caps = NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_WGRAD | NPU_CAP_GATHER |
+			NPU_CAP_TRAP,
 		.spm_bytes = c->spm_bytes,
 		.acc_bytes = c->acc_bytes,
 		.array_rows = c->array_rows,

@@ -66,6 +66,8 @@ enum npu_fault_code npu_te_exec(const struct npu_exec *x, const void *desc)
 	switch (hdr->opcode) {
 	case NPU_OP_CONV:
 		return npu_te_conv(x, desc);
+	case NPU_OP_WGRAD:
+		return npu_te_wgrad(x, desc);
 	case NPU_OP_MATMUL:
 		return npu_te_matmul(x, desc);
 	default:

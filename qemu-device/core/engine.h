@@ -45,6 +45,7 @@ void npu_engine_run(const struct npu_exec *x, void (*fn)(void *arg, uint32_t par
 		    void *arg, uint32_t parts);
 
 enum npu_fault_code npu_te_conv(const struct npu_exec *x, const struct npu_desc_conv *d);
+enum npu_fault_code npu_te_wgrad(const struct npu_exec *x, const struct npu_desc_wgrad *d);
 enum npu_fault_code npu_te_matmul(const struct npu_exec *x, const struct npu_desc_matmul *d);
 enum npu_fault_code npu_ve_map(const struct npu_exec *x, const struct npu_desc_map *d);
 enum npu_fault_code npu_ve_reduce(const struct npu_exec *x, const struct npu_desc_reduce *d);

@@ -28,8 +28,9 @@
  * @cols: columns j, any number
  * @depth: t = 0 .. depth-1
  * @a: rows x depth, rows NPU_KERN_DEPTH elements apart; or, with a_by_depth,
- *	depth x rows, NPU_KERN_ROWS_MAX elements apart
+ *	depth x rows, a_step elements apart
  * @a_by_depth: see a
+ * @a_step: see a
  * @w: depth x cols
  * @w_stride: step between rows of w in elements
  * @init: start values of a row, or NULL: start from acc
@@ -41,6 +42,7 @@ struct npu_kern_gemm {
 	uint32_t depth;
 	const float *a;
 	bool a_by_depth;
+	ptrdiff_t a_step;
 	const float *w;
 	ptrdiff_t w_stride;
 	const float *init;
@@ -74,6 +76,28 @@ struct npu_kern_depthwise {
 	const float *init;
 	bool from_zero;
 	float *acc[NPU_KERN_PIXELS_MAX];
+};
+
+/**
+ * struct npu_kern_correlate - acc[i][j] = init + sum over p ascending of x[p][i][j] * dy[p][j]
+ * @taps: i, 1 .. tile_rows of the variant
+ * @channels: j
+ * @count: p
+ * @x: x[p][i] is at x[p * taps + i], or 0 where that is NULL
+ * @dy: dy[p] is at dy[p]
+ * @from_zero: start from 0, not from acc
+ * @acc: taps x channels
+ * @acc_stride: step between taps
+ */
+struct npu_kern_correlate {
+	uint32_t taps;
+	uint32_t channels;
+	uint32_t count;
+	const float *const *x;
+	const float *const *dy;
+	bool from_zero;
+	float *acc;
+	ptrdiff_t acc_stride;
 };
 
 /**
@@ -165,9 +189,10 @@ typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
 /**
  * struct npu_kern - one variant
  * @name: as npu_core_variant_name() gives it
- * @tile_rows: rows that gemm takes
+ * @tile_rows: rows that gemm takes, and taps that correlate takes
  * @gemm: dense tile of a product
  * @depthwise: depthwise tile
+ * @correlate: tile of depthwise weight gradients
  * @copy_rows: dst[i * dst_stride + j] = src[i][j]
  * @transpose: dst[j * dst_stride + i] = src[i * src_stride + j]
  * @gather: dst[i] = src[i * stride]
@@ -187,6 +212,7 @@ struct npu_kern {
 	uint32_t tile_rows;
 	void (*gemm)(const struct npu_kern_gemm *g);
 	void (*depthwise)(const struct npu_kern_depthwise *d);
+	void (*correlate)(const struct npu_kern_correlate *c);
 	void (*copy_rows)(float *dst, ptrdiff_t dst_stride, const float *const *src,
 			  uint32_t rows, uint32_t count);
 	void (*transpose)(float *dst, ptrdiff_t dst_stride, const float *src,

@@ -48,6 +48,7 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 			   const unsigned int rows, const unsigned int nv, const bool by_depth)
 {
 	const ptrdiff_t row_step = by_depth ? 1 : NPU_KERN_DEPTH;
+	const ptrdiff_t a_step = by_depth ? g->a_step : 1;
 	const ptrdiff_t w_stride = g->w_stride;
 	const float *a = g->a;
 	const float *w = g->w + col;
@@ -80,7 +81,7 @@ VEC_INLINE void gemm_block(const struct npu_kern_gemm *g, uint32_t col, vm last,
 			for (unsigned int v = 0; v < nv; v++)
 				acc[i][v] = vf_fma(av, wv[v], acc[i][v]);
 		}
-		a += by_depth ? NPU_KERN_ROWS_MAX : 1;
+		a += a_step;
 		w += w_stride;
 	}
 	canon_tile(acc, rows, nv);
@@ -261,6 +262,86 @@ static void kern_depthwise(const struct npu_kern_depthwise *d)
 		depthwise_pixels(d, 2, false);
 	else
 		depthwise_pixels(d, 1, false);
+}
+
+/*
+ * nv vectors of channels for some taps: a position's gradient is loaded once
+ * for all of them. taps and nv are constants wherever this is inlined.
+ */
+VEC_INLINE void correlate_block(const struct npu_kern_correlate *c, uint32_t channel, vm last,
+				const unsigned int taps, const unsigned int nv)
+{
+	const float *const *x = c->x;
+	vf acc[GEMM_ROWS][TILE_VECS];
+
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < taps; i++) {
+		const float *start = c->acc + i * c->acc_stride + channel;
+
+#pragma GCC unroll 2
+		for (unsigned int v = 0; v < nv; v++)
+			acc[i][v] = c->from_zero ? vf_set1(0.0f) :
+				    v + 1 < nv ? vf_load(start + v * VLEN) :
+						 vf_load_m(last, start + v * VLEN);
+	}
+	for (uint32_t p = 0; p < c->count; p++, x += taps) {
+		const float *dy = c->dy[p] + channel;
+		vf dv[2];
+
+#pragma GCC unroll 2
+		for (unsigned int v = 0; v < nv; v++)
+			dv[v] = v + 1 < nv ? vf_load(dy + v * VLEN) :
+					     vf_load_m(last, dy + v * VLEN);
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < taps; i++) {
+#pragma GCC unroll 2
+			for (unsigned int v = 0; v < nv; v++) {
+				const float *from = x[i] + channel + v * VLEN;
+				vf in = vf_set1(0.0f);
+
+				if (x[i])
+					in = v + 1 < nv ? vf_load(from) : vf_load_m(last, from);
+				acc[i][v] = vf_fma(in, dv[v], acc[i][v]);
+			}
+		}
+	}
+	canon_tile(acc, taps, nv);
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < taps; i++) {
+		float *out = c->acc + i * c->acc_stride + channel;
+
+#pragma GCC unroll 2
+		for (unsigned int v = 0; v + 1 < nv; v++)
+			vf_store(out + v * VLEN, acc[i][v]);
+		vf_store_m(out + (nv - 1) * VLEN, last, acc[i][nv - 1]);
+	}
+}
+
+typedef void correlate_fn(const struct npu_kern_correlate *c, uint32_t channel, vm last);
+
+#define CORRELATE_BLOCK(taps, nv) \
+static __attribute__((noinline)) void correlate_##taps##_##nv(const struct npu_kern_correlate *c, \
+							      uint32_t channel, vm last) \
+{ \
+	correlate_block(c, channel, last, taps, nv); \
+}
+#define CORRELATE_ENTRY(taps, nv)	correlate_##taps##_##nv,
+GEMM_ALL(CORRELATE_BLOCK, 2)
+GEMM_ALL(CORRELATE_BLOCK, 1)
+
+static void kern_correlate(const struct npu_kern_correlate *c)
+{
+	static correlate_fn *const block_2[] = { GEMM_ALL(CORRELATE_ENTRY, 2) };
+	static correlate_fn *const block_1[] = { GEMM_ALL(CORRELATE_ENTRY, 1) };
+	uint32_t nv;
+
+	for (uint32_t channel = 0; channel < c->channels; channel += nv * VLEN) {
+		const uint32_t left = c->channels - channel;
+
+		nv = left > VLEN ? 2 : 1;
+		(nv == 2 ? block_2 : block_1)[c->taps - 1](c, channel,
+							   vm_first(left - (nv - 1) * VLEN));
+	}
 }
 
 static void kern_copy_rows(float *dst, ptrdiff_t dst_stride, const float *const *src,

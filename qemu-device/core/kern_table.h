@@ -13,6 +13,7 @@ const struct npu_kern KERN_VARIANT = {
 	.tile_rows = GEMM_ROWS,
 	.gemm = kern_gemm,
 	.depthwise = kern_depthwise,
+	.correlate = kern_correlate,
 	.copy_rows = kern_copy_rows,
 	.transpose = kern_transpose,
 	.gather = kern_gather,

@@ -52,6 +52,7 @@ static void run_panel(const struct conv *v, const struct conv_tile *tile, uint32
 	g.rows = tile->rows;
 	g.cols = v->s.k - k < v->cols ? v->s.k - k : v->cols;
 	g.a_by_depth = v->by_depth;
+	g.a_step = NPU_KERN_ROWS_MAX;
 	g.w_stride = v->cols;
 	for (uint32_t i = 0; i < tile->rows; i++)
 		g.acc[i] = tile->acc[i] + k;

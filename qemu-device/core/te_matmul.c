@@ -91,6 +91,7 @@ static void matmul_pack_a(const struct matmul *v, const float *a, float *dst,
 			src[t] = a + t * k_step;
 		kern->copy_rows(dst, NPU_KERN_ROWS_MAX, src, g->depth, g->rows);
 		g->a_by_depth = true;
+		g->a_step = NPU_KERN_ROWS_MAX;
 	} else {
 		for (uint32_t i = 0; i < g->rows; i++)
 			kern->gather((uint32_t *)dst + i * NPU_KERN_DEPTH,

@@ -118,6 +118,7 @@ union any_desc {
 	uint64_t words[NPU_DESC_BYTES_MAX / 8];
 	struct npu_desc_hdr hdr;
 	struct npu_desc_conv conv;
+	struct npu_desc_wgrad wgrad;
 	struct npu_desc_matmul matmul;
 	struct npu_desc_map map;
 	struct npu_desc_reduce reduce;
@@ -178,6 +179,35 @@ static double make_conv(const struct conv_case *t, union any_desc *d)
 	v->acc_stride[1] = t->k * o;
 	v->acc_stride[0] = t->k * o * o;
 	return (double)t->n * o * o * t->kernel * t->kernel * t->c * (t->depthwise ? 1 : t->k);
+}
+
+/* Weight gradients; they are in ACC. */
+static const struct conv_case wgrad_cases[] = {
+	{ "WGRAD mission 3x3 1-32 28x28 n32", 32, 28, 1, 32, 3, 1, 0, false },
+	{ "WGRAD mission 3x3 32-64 13x13 n32", 32, 13, 32, 64, 3, 1, 0, false },
+	{ "WGRAD ResNet 3x3 64-64 56x56", 1, 56, 64, 64, 3, 1, 1, false },
+	{ "WGRAD 3x3 96-64 14x14", 1, 14, 96, 64, 3, 1, 1, false },
+	{ "WGRAD ResNet 1x1 64-256 28x28", 1, 28, 64, 256, 1, 1, 0, false },
+	{ "WGRAD ResNet 7x7/2 3-64 112x112", 1, 112, 3, 64, 7, 2, 3, false },
+	{ "WGRAD depthwise 3x3 96 25x25", 1, 25, 96, 96, 3, 1, 1, true },
+};
+
+static double make_wgrad(const struct conv_case *t, union any_desc *d)
+{
+	union any_desc conv = { 0 };
+	const double macs = make_conv(t, &conv);
+	const struct npu_desc_conv *c = &conv.conv;
+	struct npu_desc_wgrad *v = &d->wgrad;
+
+	v->hdr.opcode = NPU_OP_WGRAD;
+	v->hdr.flags = c->hdr.flags;
+	v->shape = c->shape;
+	v->in = c->in;
+	v->dy = c->weights;
+	v->acc = acc(0);
+	memcpy(v->in_stride, c->in_stride, sizeof(v->in_stride));
+	memcpy(v->dy_stride, c->acc_stride, sizeof(v->dy_stride));
+	return macs;
 }
 
 struct matmul_case {
@@ -602,7 +632,7 @@ static void bench_product(const char *name, const union any_desc *d, double macs
 		rate[r] = macs / time_desc(d);
 		ratio[r] = rate[r] / peak();
 	}
-	printf("%-32s %8.3f MMAC %8.1f GMAC/s %5.0f %% of peak\n", name, macs / 1e6, median(rate),
+	printf("%-34s %8.3f MMAC %8.1f GMAC/s %5.0f %% of peak\n", name, macs / 1e6, median(rate),
 	       100 * median(ratio));
 }
 
@@ -675,6 +705,12 @@ int main(int argc, char **argv)
 
 		if (wanted(conv_cases[i].name, filter))
 			bench_product(conv_cases[i].name, &d, make_conv(&conv_cases[i], &d));
+	}
+	for (size_t i = 0; i < sizeof(wgrad_cases) / sizeof(wgrad_cases[0]); i++) {
+		union any_desc d = { 0 };
+
+		if (wanted(wgrad_cases[i].name, filter))
+			bench_product(wgrad_cases[i].name, &d, make_wgrad(&wgrad_cases[i], &d));
 	}
 	for (size_t i = 0; i < sizeof(matmul_cases) / sizeof(matmul_cases[0]); i++) {
 		union any_desc d = { 0 };

@@ -81,54 +81,62 @@ static int64_t source_position(int64_t pos, int64_t size, int64_t up)
 	return pos / up;
 }
 
-static float conv_input(const struct ref_isa *m, const struct npu_desc_conv *d, int64_t n,
-			int64_t oh, int64_t ow, int64_t y, int64_t x, int64_t c)
+/* @in: element 0 of an input with these steps per image, row, column. */
+static float conv_input(const struct npu_conv_shape *s, const uint8_t *in,
+			const int32_t stride[3], int64_t n, int64_t oh, int64_t ow, int64_t y,
+			int64_t x, int64_t c)
 {
-	const struct npu_conv_shape *s = &d->shape;
 	int64_t h = source_position(oh * s->stride_h - s->pad_top + y * s->dil_h, s->h, s->up_h);
 	int64_t w = source_position(ow * s->stride_w - s->pad_left + x * s->dil_w, s->w, s->up_w);
 
 	if (h < 0 || w < 0)
 		return 0.0f;
-	return get_f(address(m, &d->in), n * d->in_stride[0] + h * d->in_stride[1] +
-		     w * d->in_stride[2] + c);
+	return get_f(in, n * stride[0] + h * stride[1] + w * stride[2] + c);
+}
+
+/* Where weight (k, c, y, x) is. */
+static int64_t weight_elem(const struct ref_isa *m, const struct npu_conv_shape *s,
+			   bool depthwise, int64_t k, int64_t c, int64_t y, int64_t x)
+{
+	const int64_t cols = m->array_cols;
+	int64_t block = c / 64, in_block = s->c - block * 64 < 64 ? s->c - block * 64 : 64;
+	int64_t at;
+
+	if (depthwise)
+		return (y * s->kw + x) * s->c + k;
+	/* panel, then block, row, column, channel, output channel */
+	at = k / cols * s->c * s->kh * s->kw;
+	at += block * 64 * s->kh * s->kw;
+	at += (y * s->kw + x) * in_block;
+	at += c - block * 64;
+	return at * cols + k % cols;
 }
 
 static float conv_weight(const struct ref_isa *m, const struct npu_desc_conv *d, int64_t k,
 			 int64_t c, int64_t y, int64_t x)
 {
 	const struct npu_conv_shape *s = &d->shape;
-	const int64_t cols = m->array_cols;
-	int64_t block = c / 64, in_block = s->c - block * 64 < 64 ? s->c - block * 64 : 64;
-	int64_t at;
 
 	if (d->hdr.flags & NPU_F_ROT180) {
 		y = s->kh - 1 - y;
 		x = s->kw - 1 - x;
 	}
-	if (d->hdr.flags & NPU_F_DEPTHWISE) {
-		at = (y * s->kw + x) * s->c + k;
-	} else {
-		/* panel, then block, row, column, channel, output channel */
-		at = k / cols * s->c * s->kh * s->kw;
-		at += block * 64 * s->kh * s->kw;
-		at += (y * s->kw + x) * in_block;
-		at += c - block * 64;
-		at = at * cols + k % cols;
-	}
-	return get_f(address(m, &d->weights), at);
+	return get_f(address(m, &d->weights),
+		     weight_elem(m, s, d->hdr.flags & NPU_F_DEPTHWISE, k, c, y, x));
 }
 
 static float conv_sum(const struct ref_isa *m, const struct npu_desc_conv *d, int64_t n,
 		      int64_t oh, int64_t ow, int64_t k, float acc)
 {
 	const struct npu_conv_shape *s = &d->shape;
+	const uint8_t *in = address(m, &d->in);
 
 	for (int64_t cb = 0; cb < s->c; cb += 64)
 		for (int64_t y = 0; y < s->kh; y++)
 			for (int64_t x = 0; x < s->kw; x++)
 				for (int64_t c = cb; c < cb + 64 && c < s->c; c++)
-					acc = fmaf(conv_input(m, d, n, oh, ow, y, x, c),
+					acc = fmaf(conv_input(s, in, d->in_stride, n, oh, ow, y, x,
+							      c),
 						   conv_weight(m, d, k, c, y, x), acc);
 	return acc;
 }
@@ -138,7 +146,8 @@ static float conv_sum_depthwise(const struct ref_isa *m, const struct npu_desc_c
 {
 	for (int64_t y = 0; y < d->shape.kh; y++)
 		for (int64_t x = 0; x < d->shape.kw; x++)
-			acc = fmaf(conv_input(m, d, n, oh, ow, y, x, k),
+			acc = fmaf(conv_input(&d->shape, address(m, &d->in), d->in_stride, n, oh,
+					      ow, y, x, k),
 				   conv_weight(m, d, k, k, y, x), acc);
 	return acc;
 }
@@ -173,6 +182,40 @@ static void conv(const struct ref_isa *m, const struct npu_desc_conv *d)
 						acc = conv_sum(m, d, n, oh, ow, k, acc);
 					put_f(out, at, acc);
 				}
+			}
+		}
+	}
+}
+
+static float wgrad_sum(const struct ref_isa *m, const struct npu_desc_wgrad *d, int64_t k,
+		       int64_t c, int64_t y, int64_t x, float acc)
+{
+	const struct npu_conv_shape *s = &d->shape;
+	const uint8_t *in = address(m, &d->in), *dy = address(m, &d->dy);
+
+	for (int64_t n = 0; n < s->n; n++)
+		for (int64_t oh = 0; oh < s->oh; oh++)
+			for (int64_t ow = 0; ow < s->ow; ow++)
+				acc = fmaf(conv_input(s, in, d->in_stride, n, oh, ow, y, x, c),
+					   get_f(dy, n * d->dy_stride[0] + oh * d->dy_stride[1] +
+						 ow * d->dy_stride[2] + k), acc);
+	return acc;
+}
+
+static void wgrad(const struct ref_isa *m, const struct npu_desc_wgrad *d)
+{
+	const struct npu_conv_shape *s = &d->shape;
+	const bool depthwise = d->hdr.flags & NPU_F_DEPTHWISE;
+	uint8_t *out = address(m, &d->acc);
+
+	for (int64_t k = 0; k < s->k; k++) {
+		for (int64_t c = depthwise ? k : 0; c < (depthwise ? k + 1 : s->c); c++) {
+			for (int64_t tap = 0; tap < s->kh * s->kw; tap++) {
+				int64_t y = tap / s->kw, x = tap % s->kw;
+				int64_t at = weight_elem(m, s, depthwise, k, c, y, x);
+				float start = d->hdr.flags & NPU_F_ACCUMULATE ? get_f(out, at) : 0;
+
+				put_f(out, at, wgrad_sum(m, d, k, c, y, x, start));
 			}
 		}
 	}
@@ -593,6 +636,9 @@ bool ref_isa_exec(const struct ref_isa *m, const void *desc)
 	switch (((const struct npu_desc_hdr *)desc)->opcode) {
 	case NPU_OP_CONV:
 		conv(m, desc);
+		return true;
+	case NPU_OP_WGRAD:
+		wgrad(m, desc);
 		return true;
 	case NPU_OP_MATMUL:
 		matmul(m, desc);

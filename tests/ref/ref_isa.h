@@ -28,7 +28,8 @@ struct ref_isa {
 };
 
 /*
- * Execute a legal CONV, MATMUL, MAP, REDUCE or POOL on fp32 and int32 operands.
+ * Execute a legal CONV, WGRAD, MATMUL, MAP, REDUCE or POOL on fp32 and int32
+ * operands.
  * False: not one of them.
  */
 bool ref_isa_exec(const struct ref_isa *m, const void *desc);

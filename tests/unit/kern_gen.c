@@ -197,6 +197,40 @@ bool kern_conv(struct kern_gen *g, union kern_desc *d)
 	       (!(v->hdr.flags & NPU_F_BIAS) || place_vector(g, s->k, &v->bias));
 }
 
+bool kern_wgrad(struct kern_gen *g, union kern_desc *d)
+{
+	struct npu_desc_wgrad *v = &d->wgrad;
+	struct npu_conv_shape *s = &v->shape;
+	const bool depthwise = one_in(g, 4);
+	uint64_t weights;
+
+	memset(d, 0, sizeof(*d));
+	v->hdr.opcode = NPU_OP_WGRAD;
+	v->hdr.flags = (one_in(g, 2) ? NPU_F_ACCUMULATE : 0) | (depthwise ? NPU_F_DEPTHWISE : 0);
+	window_shape(g, s);
+	s->c = (uint16_t)(one_in(g, 3) ? kern_range(g, 1, 3) : odd_size(g, depthwise ? 600 : 200));
+	s->k = (uint16_t)(depthwise ? s->c : odd_size(g, 130));
+	if (one_in(g, 4)) {
+		s->up_h = (uint8_t)kern_range(g, 1, 3);
+		s->up_w = (uint8_t)kern_range(g, 1, 3);
+	}
+	weights = depthwise ? (uint64_t)s->c * s->kh * s->kw :
+		  (uint64_t)(s->k + g->array_cols - 1) / g->array_cols * g->array_cols *
+		  s->c * s->kh * s->kw;
+	if (weights > UINT32_MAX ||
+	    (uint64_t)s->n * s->oh * s->ow * s->kh * s->kw * s->c * (depthwise ? 1 : s->k) >
+	    g->work)
+		return false;
+	input_strides(g, s->h, s->w, s->c, v->in_stride);
+	input_strides(g, s->oh, s->ow, s->k, v->dy_stride);
+	return place_image(g, NPU_SPACE_SPM, (uint32_t[]){ s->n, s->h, s->w, s->c },
+			   v->in_stride, &v->in) &&
+	       place_image(g, NPU_SPACE_SPM, (uint32_t[]){ s->n, s->oh, s->ow, s->k },
+			   v->dy_stride, &v->dy) &&
+	       place(g, NPU_SPACE_ACC, NPU_F32, 1, &(uint32_t){ (uint32_t)weights },
+		     &(int32_t){ 1 }, &v->acc);
+}
+
 /* Strides of a matrix operand: b0, b1 and two inner dimensions. */
 static void matrix_strides(struct kern_gen *g, uint32_t b1, uint32_t rows, uint32_t cols,
 			   int32_t stride[4])

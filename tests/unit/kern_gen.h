@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random CONV, MATMUL, MAP, REDUCE and POOL descriptors whose results are
+ * Random CONV, WGRAD, MATMUL, MAP, REDUCE and POOL descriptors whose results are
  * defined to the bit, sized around the blocks of the device's kernels, with
  * operands placed anywhere in SPM and ACC.
  */
@@ -38,6 +38,7 @@ union kern_desc {
 	uint64_t words[NPU_DESC_BYTES_MAX / 8];
 	struct npu_desc_hdr hdr;
 	struct npu_desc_conv conv;
+	struct npu_desc_wgrad wgrad;
 	struct npu_desc_matmul matmul;
 	struct npu_desc_map map;
 	struct npu_desc_reduce reduce;
@@ -52,6 +53,7 @@ uint32_t kern_value(struct kern_gen *g);
 
 /* False: it does not fit the memories or the work; try again. */
 bool kern_conv(struct kern_gen *g, union kern_desc *d);
+bool kern_wgrad(struct kern_gen *g, union kern_desc *d);
 bool kern_matmul(struct kern_gen *g, union kern_desc *d);
 bool kern_map(struct kern_gen *g, union kern_desc *d);
 bool kern_reduce(struct kern_gen *g, union kern_desc *d);

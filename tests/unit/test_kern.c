@@ -181,6 +181,16 @@ static void test_conv(void **state)
 	run_cases("large CONV", kern_conv, 32, LARGE_CASES, LARGE_WORK);
 }
 
+static void test_wgrad(void **state)
+{
+	static const uint32_t cols[] = { 4, 8, 12, 16, 32, 48, 64, 256 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cols) / sizeof(cols[0]); i++)
+		run_cases("WGRAD", kern_wgrad, cols[i], 2 * cases, WORK);
+	run_cases("large WGRAD", kern_wgrad, 32, 2 * LARGE_CASES, LARGE_WORK);
+}
+
 static void test_matmul(void **state)
 {
 	(void)state;
@@ -493,7 +503,7 @@ static void test_unsupported(void **state)
 	for (unsigned int op = 0; op < 256; op++) {
 		const struct npu_desc_hdr hdr = { .opcode = (uint8_t)op };
 
-		if (op != NPU_OP_CONV && op != NPU_OP_MATMUL)
+		if (op != NPU_OP_CONV && op != NPU_OP_WGRAD && op != NPU_OP_MATMUL)
 			assert_int_equal(npu_te_exec(&x, &hdr), NPU_FAULT_UNSUPPORTED);
 		if (op != NPU_OP_MAP && op != NPU_OP_REDUCE && op != NPU_OP_POOL)
 			assert_int_equal(npu_ve_exec(&x, &hdr), NPU_FAULT_UNSUPPORTED);
@@ -506,6 +516,7 @@ int main(void)
 	const char *text = getenv("NPU_TEST_SEED"), *count = getenv("NPU_TEST_CASES");
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conv),
+		cmocka_unit_test(test_wgrad),
 		cmocka_unit_test(test_matmul),
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_nan),
