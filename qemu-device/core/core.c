@@ -106,8 +106,8 @@ static void set_engines(struct npu_core *core)
 	const struct npu_core_config *c = &core->config;
 
 	core->limits = (struct npu_limits){
-		.caps = NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_WGRAD | NPU_CAP_GATHER |
-			NPU_CAP_TRAP,
+		.caps = NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_WGRAD | NPU_CAP_UNPOOL |
+			NPU_CAP_GATHER | NPU_CAP_TRAP,
 		.spm_bytes = c->spm_bytes,
 		.acc_bytes = c->acc_bytes,
 		.array_rows = c->array_rows,
@@ -129,6 +129,7 @@ static void set_engines(struct npu_core *core)
 		.kern = npu_kern_get(c->variant),
 		.pool = core->pool,
 		.cancel = &core->cancel,
+		.fault_aux = &core->index_aux,
 	};
 	core->spm_dirty = (struct npu_extent){ .lo = UINT32_MAX };
 	core->acc_dirty = (struct npu_extent){ .lo = UINT32_MAX };

@@ -215,6 +215,7 @@ struct npu_core {
 	struct npu_job job;
 	struct npu_model model;
 	struct npu_exec exec;
+	uint32_t index_aux;		/* of exec's last NPU_FAULT_INDEX */
 	struct npu_pool *pool;
 	uint8_t *spm;
 	uint8_t *acc;

@@ -268,7 +268,11 @@ static int exec_ve(struct npu_core *core, const void *desc)
 {
 	enum npu_fault_code code = npu_ve_exec(&core->exec, desc);
 
-	return code == NPU_FAULT_NONE ? 0 : npu_job_fault(core, code, 0, false);
+	if (code == NPU_FAULT_NONE)
+		return 0;
+	if (code == NPU_FAULT_INDEX)
+		core->job.fault.aux = core->index_aux;
+	return npu_job_fault(core, code, 0, false);
 }
 
 #define exec_conv	exec_te

@@ -86,6 +86,8 @@ enum npu_fault_code npu_ve_exec(const struct npu_exec *x, const void *desc)
 		return npu_ve_reduce(x, desc);
 	case NPU_OP_POOL:
 		return npu_ve_pool(x, desc);
+	case NPU_OP_UNPOOL:
+		return npu_ve_unpool(x, desc);
 	default:
 		return NPU_FAULT_UNSUPPORTED;
 	}

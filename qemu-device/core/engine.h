@@ -50,5 +50,6 @@ enum npu_fault_code npu_te_matmul(const struct npu_exec *x, const struct npu_des
 enum npu_fault_code npu_ve_map(const struct npu_exec *x, const struct npu_desc_map *d);
 enum npu_fault_code npu_ve_reduce(const struct npu_exec *x, const struct npu_desc_reduce *d);
 enum npu_fault_code npu_ve_pool(const struct npu_exec *x, const struct npu_desc_pool *d);
+enum npu_fault_code npu_ve_unpool(const struct npu_exec *x, const struct npu_desc_pool *d);
 
 #endif

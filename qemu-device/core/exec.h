@@ -22,6 +22,7 @@ struct npu_kern;
  * @kern: kernels of the chosen variant
  * @pool: host threads
  * @cancel: set when the job must end; polled at least every millisecond
+ * @fault_aux: set by an instruction that returns NPU_FAULT_INDEX
  */
 struct npu_exec {
 	uint8_t *spm;
@@ -31,6 +32,7 @@ struct npu_exec {
 	const struct npu_kern *kern;
 	struct npu_pool *pool;
 	const atomic_bool *cancel;
+	uint32_t *fault_aux;
 };
 
 /*

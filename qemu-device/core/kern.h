@@ -127,6 +127,10 @@ typedef void npu_kern_uop_fn(const struct npu_kern_uop *u);
  * @col_step: elements between tap columns
  * @channels: j
  * @out: channels results
+ * @index: channels positions of the first maximum, for pool_max_index
+ * @position: of the first tap
+ * @position_row: between tap rows
+ * @position_col: between tap columns
  * @divisor: sums are divided by it
  * @cancel: looked at every few rows of taps; without results when it is set
  */
@@ -138,8 +142,40 @@ struct npu_kern_pool {
 	ptrdiff_t col_step;
 	uint32_t channels;
 	float *out;
+	uint32_t *index;
+	uint32_t position;
+	uint32_t position_row;
+	uint32_t position_col;
 	float divisor;
 	const atomic_bool *cancel;
+};
+
+/**
+ * struct npu_kern_unpool - out at the tap that index[j] is the position of += in[j]
+ * @in: values
+ * @index: positions
+ * @out: first tap
+ * @rows: taps
+ * @cols: taps
+ * @row_step: elements between tap rows
+ * @col_step: elements between tap columns
+ * @position: of the first tap; no two taps have the same
+ * @position_row: between tap rows
+ * @position_col: between tap columns
+ * @channels: j
+ */
+struct npu_kern_unpool {
+	const float *in;
+	const uint32_t *index;
+	float *out;
+	uint32_t rows;
+	uint32_t cols;
+	ptrdiff_t row_step;
+	ptrdiff_t col_step;
+	uint32_t position;
+	uint32_t position_row;
+	uint32_t position_col;
+	uint32_t channels;
 };
 
 /**
@@ -205,7 +241,9 @@ typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
  * @lanes: reductions by enum npu_rop, of F32 [0], I32 [1], I32 with TRAP [2]
  * @columns: the same for many neighbouring outputs
  * @pool_max: POOL maximum; -inf without taps
+ * @pool_max_index: with positions; -1 without taps
  * @pool_avg: POOL average
+ * @unpool: UNPOOL where positions are in the window; false: some are not
  */
 struct npu_kern {
 	const char *name;
@@ -227,7 +265,9 @@ struct npu_kern {
 	npu_kern_lanes_fn *lanes[3][5];
 	npu_kern_columns_fn *columns[3][5];
 	void (*pool_max)(const struct npu_kern_pool *p);
+	void (*pool_max_index)(const struct npu_kern_pool *p);
 	void (*pool_avg)(const struct npu_kern_pool *p);
+	bool (*unpool)(const struct npu_kern_unpool *u);
 };
 
 extern const struct npu_kern npu_kern_scalar;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * REDUCE and the windows of POOL. Included once per variant after its vec_*.h
- * and kern_map.h.
+ * REDUCE. Included once per variant after its vec_*.h and kern_map.h.
  */
 #ifndef NPU_CORE_KERN_REDUCE_H
 #define NPU_CORE_KERN_REDUCE_H
@@ -216,73 +215,5 @@ LANES(sum_trap, lane_sum_i32, lane_sum_i32, test_add, false)
 LANES(prod_trap, lane_prod_i32, lane_prod_i32, test_mul, false)
 LANES(sumsq_trap, lane_sumsq_i32, lane_sumsq_i32, test_sumsq, false)
 #undef LANES
-
-#define POOL_ROWS	8	/* of taps, between two looks at cancel */
-
-/* nv vectors of channels, the last one masked; nv is constant. */
-static inline __attribute__((always_inline))
-void pool_block(const struct npu_kern_pool *p, uint32_t channel, vm last,
-		const unsigned int nv, const bool average)
-{
-	vf acc[4];
-	vm nan[4];
-
-#pragma GCC unroll 4
-	for (unsigned int v = 0; v < nv; v++) {
-		acc[v] = vf_set1(average ? 0.0f : -INFINITY);
-		nan[v] = vm_none();
-	}
-	for (uint32_t y = 0; y < p->rows; y++) {
-		if (y % POOL_ROWS == 0 && atomic_load_explicit(p->cancel, memory_order_relaxed))
-			return;
-		for (uint32_t x = 0; x < p->cols; x++) {
-			const float *tap = p->src + y * p->row_step + x * p->col_step + channel;
-
-#pragma GCC unroll 4
-			for (unsigned int v = 0; v < nv; v++) {
-				vf in = v + 1 < nv ? vf_load(tap + v * VLEN) :
-						     vf_load_m(last, tap + v * VLEN);
-
-				if (average) {
-					acc[v] = vf_add(acc[v], in);
-				} else {
-					acc[v] = vf_maxnum(acc[v], in);
-					nan[v] = vm_or(nan[v], vf_unord(in, in));
-				}
-			}
-		}
-	}
-#pragma GCC unroll 4
-	for (unsigned int v = 0; v < nv; v++) {
-		vf out = average ? vf_canon(vf_div(acc[v], vf_set1(p->divisor))) :
-				   vf_sel(nan[v], vf_set1(NAN), acc[v]);
-
-		if (v + 1 < nv)
-			vf_store(p->out + channel + v * VLEN, out);
-		else
-			vf_store_m(p->out + channel + v * VLEN, last, out);
-	}
-}
-
-static inline __attribute__((always_inline))
-void pool_channels(const struct npu_kern_pool *p, const bool average)
-{
-	uint32_t channel = 0;
-
-	for (; channel + 4 * VLEN <= p->channels; channel += 4 * VLEN)
-		pool_block(p, channel, vm_first(VLEN), 4, average);
-	for (; channel < p->channels; channel += VLEN)
-		pool_block(p, channel, vm_first(p->channels - channel), 1, average);
-}
-
-static void kern_pool_max(const struct npu_kern_pool *p)
-{
-	pool_channels(p, false);
-}
-
-static void kern_pool_avg(const struct npu_kern_pool *p)
-{
-	pool_channels(p, true);
-}
 
 #endif

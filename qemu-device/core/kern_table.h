@@ -7,6 +7,7 @@
 #include "kern_gemm.h"
 #include "kern_map.h"
 #include "kern_reduce.h"
+#include "kern_pool.h"
 
 const struct npu_kern KERN_VARIANT = {
 	.name = VEC_NAME,
@@ -80,5 +81,7 @@ const struct npu_kern KERN_VARIANT = {
 		},
 	},
 	.pool_max = kern_pool_max,
+	.pool_max_index = kern_pool_max_index,
 	.pool_avg = kern_pool_avg,
+	.unpool = kern_unpool,
 };

@@ -5,7 +5,8 @@
  */
 #include "te_wgrad.h"
 
-#define DEPTH	64	/* positions of a chunk */
+#define DEPTH		64	/* positions of a chunk */
+#define CHANNELS	2048	/* of a unit, at most */
 
 /* Where taps @first .. first + taps - 1 of a chunk's positions are. */
 static void look_up(const struct wgrad *v, const struct wgrad_span *span, uint32_t spans,
@@ -86,10 +87,10 @@ void npu_wgrad_depthwise(struct wgrad *v)
 	v->row_units = (v->rows - 1) / most + 1;
 	v->unit_rows = (v->rows - 1) / v->row_units + 1;
 	v->row_units = (v->rows - 1) / v->unit_rows + 1;
-	/* Whole vectors for every thread. */
-	v->unit_panels = v->s.c;
+	/* Whole vectors for every thread, and not too many between two looks at cancel. */
+	v->unit_panels = v->s.c < CHANNELS ? v->s.c : CHANNELS;
 	if (v->row_units < 2 * threads)
-		v->unit_panels = ((v->s.c - 1u) / threads + 1 + 31) / 32 * 32;
+		v->unit_panels = ((v->unit_panels - 1) / threads + 1 + 31) / 32 * 32;
 	v->units = (uint64_t)v->row_units * ((v->s.c - 1u) / v->unit_panels + 1);
 	v->parts = npu_engine_parts(v->x, v->units, v->positions * v->rows * v->s.c);
 	npu_engine_run(v->x, run_part, v, v->parts);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* POOL (HW 9.4): a kernel per output position, over all its channels. */
-#include "engine.h"
+#include "ve_pool.h"
 
 struct pool {
 	const struct npu_exec *x;
@@ -9,24 +9,14 @@ struct pool {
 	float *out;
 	ptrdiff_t in_stride[3];
 	ptrdiff_t out_stride[3];
+	uint32_t *index;	/* strides as out, or NULL */
+	uint32_t index_base;
+	uint32_t index_row;
 	bool average;
 	bool count_pad;
 	uint64_t rows;	/* of outputs: n * oh */
 	uint32_t parts;
 };
-
-/* Taps @first .. @end - 1 of @taps are inside 0 .. size - 1. */
-static void pool_window(int64_t at, uint32_t taps, uint32_t step, uint32_t size,
-			uint32_t *first, uint32_t *end)
-{
-	const int64_t begin = at < 0 ? (-at + step - 1) / step : 0;
-	const int64_t stop = at < size ? (size - at + step - 1) / step : 0;
-
-	*first = (uint32_t)(begin < taps ? begin : taps);
-	*end = (uint32_t)(stop < taps ? stop : taps);
-	if (*end < *first)
-		*end = *first;
-}
 
 static void pool_row(const struct pool *v, uint64_t row)
 {
@@ -37,6 +27,8 @@ static void pool_row(const struct pool *v, uint64_t row)
 	struct npu_kern_pool p = {
 		.row_step = s->dil_h * v->in_stride[1],
 		.col_step = s->dil_w * v->in_stride[2],
+		.position_row = s->dil_h * v->index_row,
+		.position_col = s->dil_w,
 		.channels = s->c,
 		.cancel = v->x->cancel,
 	};
@@ -45,6 +37,8 @@ static void pool_row(const struct pool *v, uint64_t row)
 	pool_window(top, s->kh, s->dil_h, s->h, &y0, &y1);
 	for (uint32_t ow = 0; ow < s->ow; ow++) {
 		const int64_t left = (int64_t)ow * s->stride_w - s->pad_left;
+		const ptrdiff_t at = n * v->out_stride[0] + oh * v->out_stride[1] +
+				     ow * v->out_stride[2];
 		uint32_t x0, x1;
 
 		pool_window(left, s->kw, s->dil_w, s->w, &x0, &x1);
@@ -55,8 +49,15 @@ static void pool_row(const struct pool *v, uint64_t row)
 		else
 			p.src = image + (top + (int64_t)y0 * s->dil_h) * v->in_stride[1] +
 				(left + (int64_t)x0 * s->dil_w) * v->in_stride[2];
-		p.out = v->out + n * v->out_stride[0] + oh * v->out_stride[1] +
-			ow * v->out_stride[2];
+		p.out = v->out + at;
+		if (v->index) {
+			p.index = v->index + at;
+			p.position = pool_position(v->index_base, v->index_row,
+						   top + (int64_t)y0 * s->dil_h,
+						   left + (int64_t)x0 * s->dil_w);
+			v->x->kern->pool_max_index(&p);
+			continue;
+		}
 		if (!v->average) {
 			v->x->kern->pool_max(&p);
 			continue;
@@ -92,8 +93,11 @@ enum npu_fault_code npu_ve_pool(const struct npu_exec *x, const struct npu_desc_
 		.rows = (uint64_t)s->n * s->oh,
 	};
 
-	if (d->hdr.flags & NPU_F_POOL_INDEX)
-		return NPU_FAULT_UNSUPPORTED;
+	if (d->hdr.flags & NPU_F_POOL_INDEX) {
+		v.index = npu_operand(x, &d->index);
+		v.index_base = (uint32_t)d->index_base;
+		v.index_row = (uint32_t)d->index_row;
+	}
 	for (int i = 0; i < 3; i++) {
 		v.in_stride[i] = d->in_stride[i];
 		v.out_stride[i] = d->out_stride[i];

@@ -24,6 +24,7 @@
 static const atomic_bool cancel;
 static const uint64_t regs[NPU_REGS];
 static struct npu_exec exec;
+static uint32_t fault_aux;
 static unsigned int threads;
 
 /* One thread is timed by its own clock, which others on the machine do not move. */
@@ -548,6 +549,31 @@ static void make_max_pool(union any_desc *d)
 	memcpy(v->out_stride, (int32_t[]){ 16 * 16 * 64, 16 * 64, 64 }, sizeof(v->out_stride));
 }
 
+static void make_max_pool_index(union any_desc *d)
+{
+	struct npu_desc_pool *v = &d->pool;
+
+	make_max_pool(d);
+	v->hdr.flags = NPU_F_POOL_INDEX;
+	v->index = spm(2 * ELEMS);
+	v->index.dtype = NPU_I32;
+	v->index_row = 32;
+}
+
+/* Back to where the maxima came from. */
+static void make_unpool(union any_desc *d)
+{
+	struct npu_desc_pool *v = &d->pool;
+
+	make_max_pool_index(d);
+	npu_ve_exec(&exec, d);
+	v->hdr.opcode = NPU_OP_UNPOOL;
+	v->in = spm(0);
+	v->out = spm(ELEMS);
+	memcpy(v->in_stride, (int32_t[]){ 16 * 16 * 64, 16 * 64, 64 }, sizeof(v->in_stride));
+	memcpy(v->out_stride, (int32_t[]){ 32 * 32 * 64, 32 * 64, 64 }, sizeof(v->out_stride));
+}
+
 static const struct vector_case {
 	const char *name;
 	void (*make)(union any_desc *d);
@@ -570,6 +596,8 @@ static const struct vector_case {
 	{ "REDUCE max of rows of 10", make_max_short, NULL, ELEMS },
 	{ "REDUCE argmax of rows of 10", make_argmax, NULL, ELEMS },
 	{ "POOL max 2x2 64 channels", make_max_pool, loop_max_pool, ELEMS },
+	{ "POOL max and index 2x2", make_max_pool_index, NULL, ELEMS },
+	{ "UNPOOL 2x2 64 channels", make_unpool, NULL, ELEMS },
 };
 
 /* ---- Measuring ---- */
@@ -689,6 +717,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	exec = (struct npu_exec) {
+		.fault_aux = &fault_aux,
 		.spm = aligned_alloc(4096, SPM_BYTES),
 		.acc = aligned_alloc(4096, ACC_BYTES),
 		.array_cols = COLS,

@@ -585,14 +585,17 @@ static void reduce(const struct ref_isa *m, const struct npu_desc_reduce *d)
 					reduce_output(m, d, i);
 }
 
+/* Its position goes to @position. */
 static float pool_window(const struct ref_isa *m, const struct npu_desc_pool *d, int64_t n,
-			 int64_t oh, int64_t ow, int64_t c)
+			 int64_t oh, int64_t ow, int64_t c, uint32_t *position)
 {
 	const struct npu_conv_shape *s = &d->shape;
 	const bool average = d->hdr.flags & NPU_F_POOL_AVERAGE;
 	float acc = average ? 0.0f : -INFINITY;
+	float best = 0;
 	int64_t valid = 0;
 
+	*position = 0xffffffff;
 	for (int64_t y = 0; y < s->kh; y++) {
 		for (int64_t x = 0; x < s->kw; x++) {
 			int64_t h = oh * s->stride_h - s->pad_top + y * s->dil_h;
@@ -607,6 +610,10 @@ static float pool_window(const struct ref_isa *m, const struct npu_desc_pool *d,
 				acc += in;
 			else
 				acc = valid ? maximum(acc, in) : in;
+			if (!valid || (!isnan(best) && (isnan(in) || in > best))) {
+				best = in;
+				*position = (uint32_t)(h * d->index_row + w + d->index_base);
+			}
 			valid++;
 		}
 	}
@@ -625,9 +632,40 @@ static void pool(const struct ref_isa *m, const struct npu_desc_pool *d)
 	for (int64_t i = 0; i < count; i++) {
 		int64_t c = i % s->c, ow = i / s->c % s->ow, oh = i / s->c / s->ow % s->oh;
 		int64_t n = i / s->c / s->ow / s->oh;
+		int64_t at = n * d->out_stride[0] + oh * d->out_stride[1] +
+			     ow * d->out_stride[2] + c;
+		uint32_t position;
 
-		put_f(address(m, &d->out), n * d->out_stride[0] + oh * d->out_stride[1] +
-		      ow * d->out_stride[2] + c, pool_window(m, d, n, oh, ow, c));
+		put_f(address(m, &d->out), at, pool_window(m, d, n, oh, ow, c, &position));
+		if (d->hdr.flags & NPU_F_POOL_INDEX)
+			put(address(m, &d->index), at, position);
+	}
+}
+
+static void unpool(const struct ref_isa *m, const struct npu_desc_pool *d)
+{
+	const struct npu_conv_shape *s = &d->shape;
+	const int64_t count = (int64_t)s->n * s->oh * s->ow * s->c;
+	uint8_t *out = address(m, &d->out);
+
+	for (int64_t i = 0; i < count; i++) {
+		int64_t c = i % s->c, ow = i / s->c % s->ow, oh = i / s->c / s->ow % s->oh;
+		int64_t n = i / s->c / s->ow / s->oh;
+		int64_t from = n * d->in_stride[0] + oh * d->in_stride[1] +
+			       ow * d->in_stride[2] + c;
+		uint32_t index = get(address(m, &d->index), from);
+		uint32_t p = index - (uint32_t)d->index_base;
+		int64_t h = p / (uint32_t)d->index_row, w = p % (uint32_t)d->index_row;
+		int64_t to = n * d->out_stride[0] + h * d->out_stride[1] +
+			     w * d->out_stride[2] + c;
+
+		if (h < s->h && w < s->w) {
+			put_f(out, to, get_f(out, to) + get_f(address(m, &d->in), from));
+		} else if (index != 0xffffffff) {
+			m->unpool->faulted = true;
+			m->unpool->index = index;
+			return;
+		}
 	}
 }
 
@@ -651,6 +689,9 @@ bool ref_isa_exec(const struct ref_isa *m, const void *desc)
 		return true;
 	case NPU_OP_POOL:
 		pool(m, desc);
+		return true;
+	case NPU_OP_UNPOOL:
+		unpool(m, desc);
 		return true;
 	default:
 		return false;

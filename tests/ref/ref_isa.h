@@ -11,6 +11,12 @@
 #include <stdint.h>
 #include "npu_isa.h"
 
+/* The index with which UNPOOL faults INDEX. */
+struct ref_isa_unpool {
+	bool faulted;
+	uint32_t index;
+};
+
 /**
  * struct ref_isa - the state that instructions see
  * @spm: scratchpad
@@ -18,6 +24,7 @@
  * @regs: NPU_REGS CP registers
  * @array_cols: columns of the array
  * @overflow: set by what faults OVERFLOW
+ * @unpool: set by an UNPOOL that faults INDEX
  */
 struct ref_isa {
 	uint8_t *spm;
@@ -25,11 +32,12 @@ struct ref_isa {
 	const uint64_t *regs;
 	uint32_t array_cols;
 	bool *overflow;
+	struct ref_isa_unpool *unpool;
 };
 
 /*
- * Execute a legal CONV, WGRAD, MATMUL, MAP, REDUCE or POOL on fp32 and int32
- * operands.
+ * Execute a legal CONV, WGRAD, MATMUL, MAP, REDUCE, POOL or UNPOOL on fp32 and
+ * int32 operands.
  * False: not one of them.
  */
 bool ref_isa_exec(const struct ref_isa *m, const void *desc);

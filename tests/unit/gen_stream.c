@@ -93,6 +93,31 @@ static size_t fill_indices(struct gen *g, const struct npu_desc_gather *d, void 
 	return 2 * (size_t)NPU_LINE_BYTES;
 }
 
+/* The same for UNPOOL: one position in its image. */
+static size_t fill_positions(struct gen *g, const struct npu_desc_pool *d, void *to)
+{
+	const uint32_t row = (uint32_t)d->index_row;
+	union gen_any *fill = to;
+	uint32_t words[2];
+
+	memset(fill, 0, 2 * (size_t)NPU_LINE_BYTES);
+	fill->map = (struct npu_desc_map) {
+		.hdr = { .opcode = NPU_OP_MAP, .lines = 2 },
+		.dim = { d->shape.n, d->shape.oh, d->shape.ow, d->shape.c },
+		.operands = 1,
+		.uops = 1,
+		.consts = 1,
+	};
+	fill->map.view[0].ref = d->index;
+	memcpy(fill->map.view[0].stride, d->in_stride, sizeof(d->in_stride));
+	fill->map.view[0].stride[3] = 1;
+	words[0] = NPU_UOP_WORD(NPU_UOP_ST, 0, NPU_UOP_CONST, 0, 0);
+	words[1] = gen_below(g, d->shape.h) * row + (uint32_t)d->index_base +
+		   gen_below(g, d->shape.w < row ? d->shape.w : row);
+	memcpy(&fill->map.view[1], words, sizeof(words));
+	return 2 * (size_t)NPU_LINE_BYTES;
+}
+
 size_t gen_stream(struct gen *g, void *cmds, size_t bytes)
 {
 	const size_t reserve = (NPU_LOOP_LEVELS + 1) * 2 * NPU_LINE_BYTES;
@@ -120,6 +145,8 @@ size_t gen_stream(struct gen *g, void *cmds, size_t bytes)
 		}
 		if (g->defined && (op == NPU_OP_GATHER || op == NPU_OP_SCATTER))
 			at += fill_indices(g, &desc.gather, (uint8_t *)cmds + at);
+		if (g->defined && op == NPU_OP_UNPOOL)
+			at += fill_positions(g, &desc.pool, (uint8_t *)cmds + at);
 		memcpy((uint8_t *)cmds + at, &desc, length);
 		at += length;
 	}

@@ -588,6 +588,20 @@ bool kern_reduce(struct kern_gen *g, union kern_desc *d)
 	return g->spm_next <= g->spm_elems;
 }
 
+/* The positions of @v, shaped as an operand with these dimensions and strides. */
+static bool place_index(struct kern_gen *g, struct npu_desc_pool *v, const uint32_t dim[4],
+			const int32_t stride[3])
+{
+	v->index_row = (int32_t)(one_in(g, 6) ? kern_range(g, 1, 30) : kern_range(g, v->shape.w, 99));
+	if (one_in(g, 20))
+		v->index_row = INT32_MAX;
+	v->index_base = one_in(g, 2) ? 0 : (int32_t)next(g);
+	if (!place_image(g, NPU_SPACE_SPM, dim, stride, &v->index))
+		return false;
+	v->index.dtype = NPU_I32;
+	return true;
+}
+
 bool kern_pool(struct kern_gen *g, union kern_desc *d)
 {
 	struct npu_desc_pool *v = &d->pool;
@@ -595,12 +609,13 @@ bool kern_pool(struct kern_gen *g, union kern_desc *d)
 
 	memset(d, 0, sizeof(*d));
 	v->hdr.opcode = NPU_OP_POOL;
-	if (one_in(g, 2))
+	if (one_in(g, 3))
 		v->hdr.flags = NPU_F_POOL_AVERAGE | (one_in(g, 2) ? NPU_F_POOL_COUNT_PAD : 0);
+	else if (one_in(g, 2))
+		v->hdr.flags = NPU_F_POOL_INDEX;
 	window_shape(g, s);
 	s->c = (uint16_t)odd_size(g, 300);
 	s->k = s->c;
-	v->index.reg = 0;
 	if ((uint64_t)s->n * s->oh * s->ow * s->kh * s->kw * s->c > g->work)
 		return false;
 	input_strides(g, s->h, s->w, s->c, v->in_stride);
@@ -608,5 +623,69 @@ bool kern_pool(struct kern_gen *g, union kern_desc *d)
 	return place_image(g, one_in(g, 2) ? NPU_SPACE_ACC : NPU_SPACE_SPM,
 			   (uint32_t[]){ s->n, s->h, s->w, s->c }, v->in_stride, &v->in) &&
 	       place_image(g, NPU_SPACE_SPM, (uint32_t[]){ s->n, s->oh, s->ow, s->c },
-			   v->out_stride, &v->out);
+			   v->out_stride, &v->out) &&
+	       (!(v->hdr.flags & NPU_F_POOL_INDEX) ||
+		place_index(g, v, (uint32_t[]){ s->n, s->oh, s->ow, s->c }, v->out_stride));
+}
+
+bool kern_unpool(struct kern_gen *g, union kern_desc *d)
+{
+	struct npu_desc_pool *v = &d->pool;
+	struct npu_conv_shape *s = &v->shape;
+
+	memset(d, 0, sizeof(*d));
+	v->hdr.opcode = NPU_OP_UNPOOL;
+	v->hdr.flags = NPU_F_POOL_INDEX;
+	window_shape(g, s);
+	if (one_in(g, 2)) {	/* that of many networks */
+		s->kh = s->kw = s->stride_h = s->stride_w = 2;
+		s->pad_top = s->pad_left = 0;
+		s->dil_h = s->dil_w = 1;
+	}
+	s->c = (uint16_t)odd_size(g, 300);
+	s->k = s->c;
+	input_strides(g, s->oh, s->ow, s->c, v->in_stride);
+	image_strides(g, s->h, s->w, s->c, v->out_stride);
+	return place_image(g, one_in(g, 2) ? NPU_SPACE_ACC : NPU_SPACE_SPM,
+			   (uint32_t[]){ s->n, s->oh, s->ow, s->c }, v->in_stride, &v->in) &&
+	       place_image(g, NPU_SPACE_SPM, (uint32_t[]){ s->n, s->h, s->w, s->c },
+			   v->out_stride, &v->out) &&
+	       place_index(g, v, (uint32_t[]){ s->n, s->oh, s->ow, s->c }, v->in_stride);
+}
+
+/* An index for output (oh, ow): mostly of its window, now and then from elsewhere. */
+static uint32_t unpool_index(struct kern_gen *g, const struct npu_desc_pool *v, uint32_t oh,
+			     uint32_t ow, uint32_t wrong)
+{
+	const struct npu_conv_shape *s = &v->shape;
+	int32_t h = (int32_t)(oh * s->stride_h + kern_below(g, s->kh) * s->dil_h) - s->pad_top;
+	int32_t w = (int32_t)(ow * s->stride_w + kern_below(g, s->kw) * s->dil_w) - s->pad_left;
+
+	if (one_in(g, wrong))
+		return kern_below(g, UINT32_MAX);
+	if (one_in(g, 50))
+		return UINT32_MAX;
+	if (h < 0 || h >= s->h || w < 0 || w >= s->w || w >= v->index_row || one_in(g, 50)) {
+		h = (int32_t)kern_below(g, s->h);
+		w = (int32_t)kern_below(g, s->w < v->index_row ? s->w : (uint32_t)v->index_row);
+	}
+	return (uint32_t)h * (uint32_t)v->index_row + (uint32_t)w + (uint32_t)v->index_base;
+}
+
+void kern_unpool_indices(struct kern_gen *g, const struct npu_desc_pool *v, uint32_t *spm)
+{
+	const struct npu_conv_shape *s = &v->shape;
+	const uint32_t wrong = one_in(g, 5) ? 200 : UINT32_MAX;
+	uint32_t base = v->index.addr;
+
+	if (v->index.reg != NPU_REG_NONE)
+		base += (uint32_t)g->regs[v->index.reg];
+	for (int32_t n = 0; n < s->n; n++)
+		for (int32_t oh = 0; oh < s->oh; oh++)
+			for (int32_t ow = 0; ow < s->ow; ow++)
+				for (int32_t c = 0; c < s->c; c++)
+					spm[(int64_t)base / 4 + n * v->in_stride[0] +
+					    oh * v->in_stride[1] + ow * v->in_stride[2] + c] =
+						unpool_index(g, v, (uint32_t)oh, (uint32_t)ow,
+							     wrong);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random CONV, WGRAD, MATMUL, MAP, REDUCE and POOL descriptors whose results are
+ * Random CONV, WGRAD, MATMUL, MAP, REDUCE, POOL and UNPOOL descriptors whose results are
  * defined to the bit, sized around the blocks of the device's kernels, with
  * operands placed anywhere in SPM and ACC.
  */
@@ -58,5 +58,9 @@ bool kern_matmul(struct kern_gen *g, union kern_desc *d);
 bool kern_map(struct kern_gen *g, union kern_desc *d);
 bool kern_reduce(struct kern_gen *g, union kern_desc *d);
 bool kern_pool(struct kern_gen *g, union kern_desc *d);
+bool kern_unpool(struct kern_gen *g, union kern_desc *d);
+
+/* Write what an UNPOOL reads as positions; now and then one that is wrong. */
+void kern_unpool_indices(struct kern_gen *g, const struct npu_desc_pool *v, uint32_t *spm);
 
 #endif

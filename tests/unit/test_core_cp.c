@@ -293,6 +293,52 @@ static void test_descriptor_faults(void **state)
 	expect_fault(f, NPU_FAULT_ALIGN, 0, NPU_ENGINE_DI);
 }
 
+/* UNPOOL of two outputs into an image of 1 x 3; @first and @second are their indices. */
+static void unpool_pair(uint32_t first, uint32_t second)
+{
+	struct npu_desc_pool *d;
+
+	core_cmds_fill(&cmds, 0, 32, 0);
+	core_cmds_fill(&cmds, 64, 4, first);
+	core_cmds_signal(core_cmds_fill(&cmds, 68, 4, second), 0, 1, 1);
+	d = core_cmds_add(&cmds, NPU_OP_UNPOOL, sizeof(*d));
+	core_cmds_wait(d, 0, 1, 1);
+	d->hdr.flags = NPU_F_POOL_INDEX;
+	d->hdr.tag = 6;
+	d->shape = (struct npu_conv_shape) {
+		.n = 1, .h = 1, .w = 3, .c = 1, .oh = 1, .ow = 2, .k = 1, .kh = 1, .kw = 2,
+		.stride_h = 1, .stride_w = 1, .dil_h = 1, .dil_w = 1, .up_h = 1, .up_w = 1,
+	};
+	d->in = (struct npu_ref) { .addr = 16, .reg = NPU_REG_NONE };
+	d->out = (struct npu_ref) { .addr = 0, .reg = NPU_REG_NONE };
+	d->index = (struct npu_ref) { .addr = 64, .dtype = NPU_I32, .reg = NPU_REG_NONE };
+	d->in_stride[2] = 1;
+	d->out_stride[2] = 1;
+	d->index_row = 3;
+	core_cmds_end(&cmds);
+}
+
+/* The index that no position has is reported; -1 is none. */
+static void test_index_fault(void **state)
+{
+	struct fixture *f = *state;
+
+	unpool_pair(0, 2);
+	assert_int_equal(run(f), 0);
+	cmds.used = 0;
+	unpool_pair(UINT32_MAX, UINT32_MAX);
+	assert_int_equal(run(f), 0);
+	cmds.used = 0;
+	unpool_pair(1, 3);
+	expect_fault(f, NPU_FAULT_INDEX, 6, NPU_ENGINE_VE);
+	assert_int_equal(core_bus_read(f->bus, core_bus_queue_reg(0, NPU_QUEUE_FAULT_AUX)), 3);
+	assert_int_equal(qread64(f, NPU_QUEUE_FAULT_VA), 0);
+	unpool_pair(0xfffffffe, 77);
+	expect_fault(f, NPU_FAULT_INDEX, 6, NPU_ENGINE_VE);
+	assert_int_equal(core_bus_read(f->bus, core_bus_queue_reg(0, NPU_QUEUE_FAULT_AUX)),
+			 0xfffffffe);
+}
+
 static void test_semaphore_order(void **state)
 {
 	struct fixture *f = *state;
@@ -498,6 +544,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_long_loops, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_descriptor_faults, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_index_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_semaphore_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uncovered_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_semaphore_faults, setup, teardown),

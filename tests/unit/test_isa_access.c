@@ -501,6 +501,8 @@ static unsigned int refs_of(union gen_any *d, struct npu_ref *ref[NPU_MAP_OPERAN
 	case NPU_OP_UNPOOL:
 		ref[count++] = &d->pool.in;
 		ref[count++] = &d->pool.out;
+		if (d->hdr.flags & NPU_F_POOL_INDEX)
+			ref[count++] = &d->pool.index;
 		break;
 	default:
 		break;

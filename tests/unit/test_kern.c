@@ -70,9 +70,11 @@ static void run_case(struct kern_gen *g, const struct machine *m, const union ke
 		     const char *name)
 {
 	uint32_t *spm = malloc(SPM_ELEMS * 4), *acc = malloc(ACC_ELEMS * 4);
+	struct ref_isa_unpool unpool = { false, 0 };
 	bool overflow = false;
 	const struct ref_isa ref = {
 		.overflow = &overflow,
+		.unpool = &unpool,
 		.spm = (uint8_t *)m->spm[0],
 		.acc = (uint8_t *)m->acc[0],
 		.regs = g->regs,
@@ -89,7 +91,9 @@ static void run_case(struct kern_gen *g, const struct machine *m, const union ke
 
 		for (int p = 0; p < 2 && kern; p++) {
 			const atomic_bool cancel = false;
+			uint32_t aux = 0;
 			const struct npu_exec x = {
+				.fault_aux = &aux,
 				.spm = (uint8_t *)m->spm[1],
 				.acc = (uint8_t *)m->acc[1],
 				.array_cols = g->array_cols,
@@ -106,7 +110,12 @@ static void run_case(struct kern_gen *g, const struct machine *m, const union ke
 			memcpy(m->acc[1], acc, ACC_ELEMS * 4);
 			assert_int_equal(d->hdr.opcode < NPU_OP_MAP ? npu_te_exec(&x, d) :
 					 npu_ve_exec(&x, d),
-					 overflow ? NPU_FAULT_OVERFLOW : NPU_FAULT_NONE);
+					 overflow ? NPU_FAULT_OVERFLOW :
+					 unpool.faulted ? NPU_FAULT_INDEX : NPU_FAULT_NONE);
+			if (unpool.faulted) {
+				assert_int_equal(aux, unpool.index);
+				continue;
+			}
 			check_same(what, m->spm[0], m->spm[1], SPM_ELEMS);
 			check_same(what, m->acc[0], m->acc[1], ACC_ELEMS);
 		}
@@ -165,6 +174,8 @@ static void run_cases(const char *name, bool (*make)(struct kern_gen *, union ke
 			fill_small(&g, m.spm[0], SPM_ELEMS);
 			fill_small(&g, m.acc[0], ACC_ELEMS);
 		}
+		if (d.hdr.opcode == NPU_OP_UNPOOL)
+			kern_unpool_indices(&g, &d.pool, m.spm[0]);
 		snprintf(what, sizeof(what), "%s case %u, %u columns", name, i, array_cols);
 		run_case(&g, &m, &d, what);
 	}
@@ -347,6 +358,12 @@ static void test_pool(void **state)
 	run_cases("POOL", kern_pool, 32, 4 * cases, WORK);
 }
 
+static void test_unpool(void **state)
+{
+	(void)state;
+	run_cases("UNPOOL", kern_unpool, 32, 4 * cases, WORK);
+}
+
 /* A cancelled descriptor returns soon and reports no fault. */
 static void test_cancel(void **state)
 {
@@ -386,7 +403,8 @@ static void *run_until_cancelled(void *arg)
 {
 	const struct running *r = arg;
 
-	assert_int_equal(npu_ve_exec(&r->x, &r->d), NPU_FAULT_NONE);
+	assert_int_equal(r->d.hdr.opcode < NPU_OP_MAP ? npu_te_exec(&r->x, &r->d) :
+			 npu_ve_exec(&r->x, &r->d), NPU_FAULT_NONE);
 	return NULL;
 }
 
@@ -415,10 +433,10 @@ static void largest_reduce(union kern_desc *d, unsigned int rop, unsigned int ax
 	d->reduce.out.ref = (struct npu_ref) { .addr = 64, .reg = NPU_REG_NONE };
 }
 
-static void largest_pool(union kern_desc *d, bool average)
+static void largest_pool(union kern_desc *d, unsigned int flags)
 {
 	d->pool.hdr.opcode = NPU_OP_POOL;
-	d->pool.hdr.flags = average ? NPU_F_POOL_AVERAGE : 0;
+	d->pool.hdr.flags = (uint16_t)flags;
 	d->pool.shape = (struct npu_conv_shape) {
 		.n = 1, .h = 65535, .w = 65535, .c = 1, .oh = 1, .ow = 65535, .k = 1,
 		.kh = 65535, .kw = 65535, .stride_h = 1, .stride_w = 1,
@@ -426,19 +444,49 @@ static void largest_pool(union kern_desc *d, bool average)
 	};
 	d->pool.in.reg = NPU_REG_NONE;
 	d->pool.out = (struct npu_ref) { .addr = 64, .reg = NPU_REG_NONE };
+	d->pool.index = (struct npu_ref) { .addr = 128, .dtype = NPU_I32, .reg = NPU_REG_NONE };
+	d->pool.index_row = 65535;
+}
+
+/* Of the whole image at one address. */
+static void largest_unpool(union kern_desc *d)
+{
+	largest_pool(d, NPU_F_POOL_INDEX);
+	d->pool.hdr.opcode = NPU_OP_UNPOOL;
+	d->pool.shape.oh = 65535;
+	d->pool.shape.kh = d->pool.shape.kw = 8;
+}
+
+/* Every weight has a sum of 2^32 products, at a few addresses. */
+static void largest_wgrad(union kern_desc *d, unsigned int flags)
+{
+	d->wgrad.hdr.opcode = NPU_OP_WGRAD;
+	d->wgrad.hdr.flags = (uint16_t)flags;
+	d->wgrad.shape = (struct npu_conv_shape) {
+		.n = 65535, .h = 1, .w = 1, .c = 1, .oh = 65535, .ow = 1, .k = 1,
+		.kh = 65535, .kw = 1, .stride_h = 1, .stride_w = 1,
+		.dil_h = 1, .dil_w = 1, .up_h = 1, .up_w = 1,
+	};
+	d->wgrad.in.reg = NPU_REG_NONE;
+	d->wgrad.dy.reg = NPU_REG_NONE;
+	d->wgrad.acc.reg = NPU_REG_NONE;
+	d->wgrad.acc.space = NPU_SPACE_ACC;
 }
 
 static void test_largest(void **state)
 {
-	uint32_t *spm = calloc(SPM_ELEMS, 4);
+	uint32_t *spm = calloc(SPM_ELEMS, 4), *acc = calloc(65536 * 4, 4);
 	atomic_bool cancel;
 
 	(void)state;
 	assert_non_null(spm);
-	for (int i = 0; i < 7; i++) {
+	assert_non_null(acc);
+	for (int i = 0; i < 11; i++) {
 		struct running r = {
 			.x = {
 				.spm = (uint8_t *)spm,
+				.acc = (uint8_t *)acc,
+				.array_cols = 4,
 				.kern = npu_kern_get(NPU_CORE_VARIANT_SCALAR),
 				.pool = pools[i % 2],
 				.cancel = &cancel,
@@ -451,8 +499,13 @@ static void test_largest(void **state)
 		else if (i < 5)
 			largest_reduce(&r.d, i == 2 ? NPU_ROP_ARGMAX : NPU_ROP_SUM,
 				       i == 4 ? 12 : 3);
+		else if (i < 8)
+			largest_pool(&r.d, i == 5 ? 0 : i == 6 ? NPU_F_POOL_AVERAGE :
+				     NPU_F_POOL_INDEX);
+		else if (i == 8)
+			largest_unpool(&r.d);
 		else
-			largest_pool(&r.d, i == 6);
+			largest_wgrad(&r.d, i == 9 ? 0 : NPU_F_DEPTHWISE);
 		atomic_store(&cancel, false);
 		assert_int_equal(pthread_create(&thread, NULL, run_until_cancelled, &r), 0);
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
@@ -460,6 +513,7 @@ static void test_largest(void **state)
 		assert_int_equal(pthread_join(thread, NULL), 0);
 	}
 	free(spm);
+	free(acc);
 }
 
 /* A row beyond 2^32 is outside, not where it is modulo 2^32. */
@@ -505,7 +559,7 @@ static void test_unsupported(void **state)
 
 		if (op != NPU_OP_CONV && op != NPU_OP_WGRAD && op != NPU_OP_MATMUL)
 			assert_int_equal(npu_te_exec(&x, &hdr), NPU_FAULT_UNSUPPORTED);
-		if (op != NPU_OP_MAP && op != NPU_OP_REDUCE && op != NPU_OP_POOL)
+		if (op < NPU_OP_MAP || op > NPU_OP_UNPOOL)
 			assert_int_equal(npu_ve_exec(&x, &hdr), NPU_FAULT_UNSUPPORTED);
 	}
 }
@@ -524,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_trap),
 		cmocka_unit_test(test_trap_reduce),
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_unpool),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_far_row),
