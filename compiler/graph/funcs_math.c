@@ -188,12 +188,13 @@ int nc_emit_asinh(struct nc_map *m, const struct nc_node *n, const int *x)
 	return sign_of(m, sel(m, less(m, a, 0x1p14f), r, log_twice(m, a)), x[0]);
 }
 
-/* log1p(t + sqrt(t^2 + 2 t)), t = x - 1 */
+/* log1p(t + sqrt(t) sqrt(t + 2)), t = x - 1: NaN wherever t is negative */
 int nc_emit_acosh(struct nc_map *m, const struct nc_node *n, const int *x)
 {
 	int t = op2(m, NPU_UOP_FSUB, x[0], k(m, 1));
-	int square = op3(m, NPU_UOP_FMA, t, t, op2(m, NPU_UOP_FADD, t, t));
-	int r = log1p_of(m, op2(m, NPU_UOP_FADD, t, op1(m, NPU_UOP_FSQRT, square)));
+	int root = op2(m, NPU_UOP_FMUL, op1(m, NPU_UOP_FSQRT, t),
+		       op1(m, NPU_UOP_FSQRT, op2(m, NPU_UOP_FADD, t, k(m, 2))));
+	int r = log1p_of(m, op2(m, NPU_UOP_FADD, t, root));
 
 	(void)n;
 	return sel(m, less(m, x[0], 0x1p14f), r, log_twice(m, x[0]));

@@ -17,9 +17,16 @@ struct unary {
 
 static const struct unary unaries[] = {
 	{ REF_ABS, -4, 4, false, false, 1e-6 },
+	{ REF_ACOS, -1, 1, false, false, 1e-5 },
+	{ REF_ACOSH, 1, 9, false, false, 1e-5 },
+	{ REF_ASIN, -1, 1, false, false, 1e-5 },
+	{ REF_ASINH, -9, 9, false, false, 1e-5 },
+	{ REF_ATAN, -9, 9, false, false, 1e-5 },
+	{ REF_ATANH, -1, 1, false, false, 1e-5 },
 	{ REF_CEIL, -4, 4, false, false, 1e-6 },
 	{ REF_CELU, -6, 4, true, false, 1e-6 },
 	{ REF_COS, -9, 9, false, false, 1e-5 },
+	{ REF_COSH, -9, 9, false, false, 1e-5 },
 	{ REF_ELU, -6, 4, true, false, 1e-6 },
 	{ REF_ERF, -4, 4, false, false, 1e-6 },
 	{ REF_EXP, -9, 9, false, false, 1e-6 },
@@ -36,6 +43,7 @@ static const struct unary unaries[] = {
 	{ REF_SIGMOID, -9, 9, false, false, 1e-6 },
 	{ REF_SIGN, -4, 4, false, false, 1e-6 },
 	{ REF_SIN, -9, 9, false, false, 1e-5 },
+	{ REF_SINH, -9, 9, false, false, 1e-5 },
 	{ REF_SOFTPLUS, -20, 20, false, false, 1e-6 },
 	{ REF_SOFTSIGN, -4, 4, false, false, 1e-6 },
 	{ REF_SQRT, 0, 9, false, false, 1e-6 },
@@ -123,6 +131,7 @@ static void test_special(void **state)
 	static const float values[] = {
 		0.0f, -0.0f, INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, 1e-38f, -1e-38f,
 		1e-6f, -1e-6f, 88.5f, -88.5f, -104.0f, 1.0f, -1.0f, 0.5f, 1.5f, 2.5f,
+		1e30f, -1e30f,
 	};
 	struct ref_tensor x = tensor(1, INTS(sizeof(values) / sizeof(*values)), values), want;
 
