@@ -13,6 +13,8 @@
 #include "expand_util.h"
 
 #define TAPS_MAX	4096
+/* The nearest_mode that opset 10 has without a name: ceil if the axis shrinks, else floor. */
+#define INWARD		"ceil_if_smaller"
 
 /**
  * struct resize - a resolved Resize
@@ -156,10 +158,10 @@ int nc_infer_resize(struct npu_graph *g, struct nc_node *n)
 	static const char *const modes[] = { "nearest", "linear", "cubic", NULL };
 	static const char *const places[] = {
 		"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-		"asymmetric", "tf_crop_and_resize", NULL
+		"asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL
 	};
 	static const char *const nearest[] = {
-		"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL
+		"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", INWARD, NULL
 	};
 	static const char *const policies[] = { "stretch", "not_larger", "not_smaller", NULL };
 	const struct {
@@ -190,6 +192,8 @@ static double place(const struct nc_node *n, const struct resize *r, unsigned in
 
 	if (!strcmp(mode, "asymmetric"))
 		return x / s;
+	if (!strcmp(mode, "tf_half_pixel_for_nn"))
+		return (x + 0.5) / s;
 	if (!strcmp(mode, "align_corners"))
 		return out == 1 ? 0 : x * (in - 1) / (out - 1);
 	if (!strcmp(mode, "tf_crop_and_resize")) {
@@ -248,10 +252,10 @@ static int64_t clamped(int64_t i, int64_t size)
 	return i < 0 ? 0 : i >= size ? size - 1 : i;
 }
 
-static int64_t nearest_index(const char *mode, double x)
+static int64_t nearest_index(const char *mode, double x, double scale)
 {
 	double whole = floor(x), ratio = x - whole;
-	bool up = ratio > 0 && (!strcmp(mode, "ceil") ||
+	bool up = ratio > 0 && (!strcmp(mode, "ceil") || (scale < 1 && !strcmp(mode, INWARD)) ||
 				(!strcmp(mode, "round_prefer_floor") && ratio > 0.5) ||
 				(!strcmp(mode, "round_prefer_ceil") && ratio >= 0.5));
 
@@ -268,7 +272,8 @@ static uint32_t resize_nearest(const struct nc_expand *e, const struct resize *r
 	if (!index)
 		return NC_NONE;
 	for (int64_t i = 0; i < r->out[a]; i++)
-		index[i] = clamped(nearest_index(mode, place(e->n, r, a, size, i)), size);
+		index[i] = clamped(nearest_index(mode, place(e->n, r, a, size, i), r->scale[a]),
+				   size);
 	return nc_x_take(e, t, a, index, r->out[a]);
 }
 
@@ -393,7 +398,7 @@ static int as_resize(struct npu_graph *g, struct nc_node *n)
 	int ret = nc_attr_set_string(g, n, "coordinate_transformation_mode", "asymmetric");
 
 	n->op = nc_op_get(NC_OP_Resize);
-	return ret ? ret : nc_attr_set_string(g, n, "nearest_mode", "floor");
+	return ret ? ret : nc_attr_set_string(g, n, "nearest_mode", INWARD);
 }
 
 /* Before opset 11: scales as the second input, no other ways than these. */
@@ -401,6 +406,10 @@ int nc_upgrade_resize(struct npu_graph *g, struct nc_node *n, int64_t opset)
 {
 	uint32_t *in;
 
+	if (opset >= 13 && !strcmp(nc_attr(n, "coordinate_transformation_mode")->s,
+				   "tf_half_pixel_for_nn"))
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "coordinate_transformation_mode \"tf_half_pixel_for_nn\" is gone since opset 13");
 	if (opset >= 11)
 		return 0;
 	in = nc_alloc_array(g->arena, 3, sizeof(*in));

@@ -383,7 +383,8 @@ int nc_infer_slice(struct npu_graph *g, struct nc_node *n)
 int nc_split_get(struct npu_graph *g, const struct nc_node *n, int *axis, int64_t *part)
 {
 	const struct nc_tensor *x = nc_in(g, n, 0);
-	int64_t asked = nc_attr(n, "num_outputs")->i, sum = 0, size;
+	const struct nc_attr *asked = nc_attr_given(n, "num_outputs");
+	int64_t sum = 0, size;
 	char text[NC_SHAPE_TEXT];
 	int count;
 
@@ -395,10 +396,10 @@ int nc_split_get(struct npu_graph *g, const struct nc_node *n, int *axis, int64_
 		return count;
 	if (!nc_in(g, n, 1)) {
 		/* Equal parts, the last one smaller. */
-		if (asked && asked != n->outs)
+		if (asked && asked->i != n->outs)
 			return nc_node_error(&g->diag, n, -EINVAL,
 					     "num_outputs is %" PRId64 ", but there are %u outputs",
-					     asked, n->outs);
+					     asked->i, n->outs);
 		count = (int)n->outs;
 		size = (x->dim[*axis] + count - 1) / count;
 		for (int i = 0; i < count; i++) {

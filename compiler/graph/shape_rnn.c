@@ -41,7 +41,7 @@ int nc_infer_recurrent(struct npu_graph *g, struct nc_node *n)
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "layout is %" PRId64 "; it must be 0 or 1", layout);
 	if (x->rank != 3 || r->rank != 3 || r->dim[2] < 1 || r->dim[2] > INT32_MAX ||
-	    (size && size != r->dim[2]))
+	    (nc_attr_given(n, "hidden_size") && size != r->dim[2]))
 		return nc_node_error(&g->diag, n, -EINVAL,
 				     "input %s, recurrence %s and hidden_size %" PRId64 " do not fit: they must be [steps, batch, features] and [directions, %d hidden, hidden]",
 				     nc_shape_text(x, tx), nc_shape_text(r, tr), size,

@@ -210,6 +210,24 @@ int nc_upgrade_tile(struct npu_graph *g, struct nc_node *n, int64_t opset)
 	return set_input(g, n, 1, nc_graph_ints(g, repeats, x->rank));
 }
 
+/* Before opset 10 the mask has the input's type: ones that nothing is computed for. */
+static int mask_of_ones(struct npu_graph *g, struct nc_node *n)
+{
+	struct nc_node *mask = nc_node_new(g, nc_op_get(NC_OP_Expand), n->name, 2, 1);
+	const struct nc_expand e = { .g = g, .n = n };
+	const struct nc_tensor *x = nc_in(g, n, 0);
+
+	if (!mask || !x)
+		return nc_x_done(&e);
+	mask->type = n->type;
+	mask->number = n->number;
+	mask->in[0] = nc_x_cast(&e, nc_x_float(&e, 1), x->dtype);
+	mask->in[1] = nc_x_ints(&e, x->dim, x->rank);
+	mask->out[0] = n->out[1];
+	n->outs = 1;
+	return nc_x_done(&e) ? nc_x_done(&e) : nc_graph_node(g, mask);
+}
+
 /* Before opset 7 it says itself whether it trains; before 12 the ratio does not matter here. */
 int nc_upgrade_dropout(struct npu_graph *g, struct nc_node *n, int64_t opset)
 {
@@ -218,7 +236,7 @@ int nc_upgrade_dropout(struct npu_graph *g, struct nc_node *n, int64_t opset)
 				     "is_test is 0: it trains; export the model for inference");
 	nc_attr_drop(n, "is_test");
 	nc_attr_drop(n, "ratio");
-	return 0;
+	return opset < 10 && n->outs > 1 && n->out[1] != NC_NONE ? mask_of_ones(g, n) : 0;
 }
 
 /* The second input is there for its type only. */

@@ -37,6 +37,8 @@ static double coordinate(const struct ev_call *c, const struct axis *a, int64_t 
 
 	if (transform_is(c, "asymmetric"))
 		return (double)x / a->scale;
+	if (transform_is(c, "tf_half_pixel_for_nn"))
+		return half + 0.5;
 	if (transform_is(c, "align_corners"))
 		return a->width == 1 ? 0 : (double)x * (in - 1) / (a->width - 1);
 	if (transform_is(c, "tf_crop_and_resize"))
@@ -50,9 +52,11 @@ static double coordinate(const struct ev_call *c, const struct axis *a, int64_t 
 	return half;
 }
 
-static double nearest(const struct ev_call *c, double x)
+static double nearest(const struct ev_call *c, const struct axis *a, double x)
 {
-	const char *unset = c->opset < 11 || *c->node->op_type == 'U' ? "floor" :
+	/* Opset 10 does not say it; its test of a smaller image shows it. */
+	const char *old = a->scale < 1 ? "ceil" : "floor";
+	const char *unset = c->opset < 11 || *c->node->op_type == 'U' ? old :
 			    "round_prefer_floor";
 
 	if (ev_attr_is(c, "nearest_mode", "floor", unset))
@@ -84,7 +88,7 @@ static double sample(const struct ev_call *c, const struct axis *a, const double
 	double x = coordinate(c, a, i), sum = 0, total = 0, stretch = 1, reach;
 
 	if (mode_is(c, "nearest")) {
-		x = fmin(fmax(nearest(c, x), 0), (double)(a->in - 1));
+		x = fmin(fmax(nearest(c, a, x), 0), (double)(a->in - 1));
 		return line[(int64_t)x * step];
 	}
 	if (ev_attr_i(c, "antialias", 0) && a->scale < 1)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Operators as opsets 1 to 8 had them, where later ones say it otherwise. */
+/* Operators as opsets 1 to 13 had them, where later ones say it otherwise. */
 #include <string.h>
 
 #include "onnx/onnx.h"
@@ -225,6 +225,35 @@ static void test_batch_norm(void **state)
 	ref_tensor_free(&x);
 }
 
+/* What is given counts, a 0 too; and what a later opset has no more is no default. */
+static void test_given(void **state)
+{
+	struct ref_tensor x = net_values(SHAPE(2, 3, 4), -2, 2), w = net_values(SHAPE(1, 5, 4), -1, 1);
+	struct ref_tensor r = net_values(SHAPE(1, 5, 5), -1, 1);
+	const float scale[] = { 1, 1, 2 };
+	struct ob b;
+	Onnx__NodeProto *n;
+
+	(void)state;
+	n = begin(&b, 18, &x, "Split", "x");
+	ob_int(&b, n, "num_outputs", 0);
+	expect_refused(&b, NULL, WORDS("num_outputs is 0", "1 outputs"));
+
+	n = begin(&b, 14, &x, "RNN", "x w r");
+	ob_initializer(&b, "w", FLOAT, 3, w.dims, w.data, 20 * sizeof(float));
+	ob_initializer(&b, "r", FLOAT, 3, r.dims, r.data, 25 * sizeof(float));
+	ob_int(&b, n, "hidden_size", 0);
+	expect_refused(&b, NULL, WORDS("hidden_size 0"));
+
+	n = begin(&b, 13, &x, "Resize", "x - scale");
+	vector(&b, "scale", 3, scale);
+	ob_string(&b, n, "coordinate_transformation_mode", "tf_half_pixel_for_nn");
+	expect_refused(&b, NULL, WORDS("tf_half_pixel_for_nn", "opset 13"));
+	ref_tensor_free(&x);
+	ref_tensor_free(&w);
+	ref_tensor_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_movement),
 		cmocka_unit_test(test_upsample),
 		cmocka_unit_test(test_batch_norm),
+		cmocka_unit_test(test_given),
 	};
 
 	net_seed();
