@@ -223,9 +223,13 @@ int nc_expand_gather_nd(const struct nc_expand *e)
 
 static uint32_t put(const struct nc_expand *e, uint32_t x, uint32_t index, uint32_t updates)
 {
-	const struct nc_attr *how = nc_attr_given(e->n, "reduction");
+	const struct nc_attr *given = nc_attr_given(e->n, "reduction");
+	const char *how = given ? given->s : "none";
 
-	return nc_x_node(e, NC_OP_Put, NC_X_ATTRS(NC_X_STRING("reduction", how ? how->s : "none")),
+	/* The sum of bools is whether one is true, their product whether all are. */
+	if (nc_x_get(e, x)->dtype == NPU_GRAPH_BOOL)
+		how = !strcmp(how, "add") ? "max" : !strcmp(how, "mul") ? "min" : how;
+	return nc_x_node(e, NC_OP_Put, NC_X_ATTRS(NC_X_STRING("reduction", how)),
 			 3, (const uint32_t[]){ x, index, updates });
 }
 

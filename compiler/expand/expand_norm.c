@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Normalisations. */
+/* Normalisations, and norms of integers. */
 #include <errno.h>
 #include <string.h>
 
@@ -234,5 +234,27 @@ int nc_expand_lrn(const struct nc_expand *e)
 	t = nc_x_scalar(e, NC_OP_Add, t, nc_attr(e->n, "bias")->f);
 	t = nc_x_scalar(e, NC_OP_Pow, t, nc_attr(e->n, "beta")->f);
 	nc_x_result(e, 0, nc_x_2(e, NC_OP_Div, nc_x_in(e, 0), t));
+	return nc_x_done(e);
+}
+
+/* Roots and logarithms of integers: those of floats, towards 0. */
+int nc_expand_reduce(const struct nc_expand *e)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0));
+	struct nc_attr attr[4] = { { .name = NULL } };
+	char text[NC_SHAPE_TEXT];
+	uint32_t t;
+
+	if (nc_dtype_class(x->dtype) == NC_CLASS_FLOAT)
+		return NC_EXPAND_KEEP;
+	if (x->dtype == NPU_GRAPH_BOOL)
+		return nc_node_error(&e->g->diag, e->n, -ENOTSUP,
+				     "input 0 (\"%s\") is %s; the NPU computes this operator on floats and integers",
+				     x->name, nc_shape_text(x, text));
+	memcpy(attr, e->n->attr, e->n->attrs * sizeof(*attr));
+	t = nc_x_node(e, e->n->op->code, attr, 2,
+		      (const uint32_t[]){ nc_x_cast(e, nc_x_in(e, 0), NPU_GRAPH_F32),
+					  nc_x_in(e, 1) });
+	nc_x_result(e, 0, nc_x_cast(e, t, x->dtype));
 	return nc_x_done(e);
 }

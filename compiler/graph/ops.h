@@ -141,6 +141,7 @@ EXPAND(layer_norm);
 EXPAND(lp_norm);
 EXPAND(lrn);
 EXPAND(mean_variance);
+EXPAND(reduce);
 EXPAND(rms_norm);
 /* expand/expand_matmul.c */
 EXPAND(gemm);

@@ -125,11 +125,83 @@ static void test_attention_without_keys(void **state)
 	CHECK(nodes);
 }
 
+/* Sums are whether one is true, products whether all are. */
+static void test_scatter_of_bools(void **state)
+{
+#define SCATTER(how, index) \
+	{ .op = "ScatterElements", .opset = 18, .attr = { TEXT("reduction", how) }, \
+	  .arg = { VALUES(BOOL, 4, 1, 0, 1, 0), index(I64, 5, 0, 1, 1, 2, 3), \
+		   VALUES(BOOL, 5, 1, 1, 1, 0, 0) } }
+	static const struct node nodes[] = {
+		SCATTER("add", VALUES), SCATTER("mul", VALUES), SCATTER("max", KNOWN),
+		SCATTER("min", VALUES), SCATTER("add", KNOWN), SCATTER("mul", KNOWN),
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
+/* Opset 10 has one way without a name, opsets 11 and 12 one that is gone since. */
+static void test_resize_of_old(void **state)
+{
+	static const struct node nodes[] = {
+		{ .op = "Resize", .opset = 10,
+		  .arg = { RANDOM(F32, 2, 4, 7), KNOWN(F32, 2, 0.6, 1.7) } },
+		{ .op = "Resize", .opset = 10,
+		  .arg = { RANDOM(F32, 2, 4, 7), KNOWN(F32, 2, 2.6, 0.4) } },
+		{ .op = "Resize", .opset = 10, .attr = { TEXT("mode", "linear") },
+		  .arg = { RANDOM(F32, 2, 4, 7), KNOWN(F32, 2, 2.6, 0.4) } },
+		{ .op = "Resize", .opset = 11,
+		  .attr = { TEXT("coordinate_transformation_mode", "tf_half_pixel_for_nn") },
+		  .arg = { RANDOM(F32, 2, 4, 7), KNOWN(F32, 0), KNOWN(F32, 2, 2.6, 0.4) } },
+		{ .op = "Resize", .opset = 12,
+		  .attr = { TEXT("coordinate_transformation_mode", "tf_half_pixel_for_nn"),
+			    TEXT("mode", "linear") },
+		  .arg = { RANDOM(F32, 2, 4, 7), KNOWN(F32, 0), KNOWN(F32, 2, 2.6, 0.4) } },
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
+/* The mask was of the input's type. */
+static void test_dropout_of_old(void **state)
+{
+	static const struct node nodes[] = {
+		{ .op = "Dropout", .opset = 7, .arg = { RANDOM(F32, 2, 3, 4) }, .outs = 2 },
+		{ .op = "Dropout", .opset = 9, .arg = { RANDOM(F16, 1, 5) }, .outs = 2 },
+		{ .op = "Dropout", .opset = 10, .arg = { RANDOM(F32, 2, 3, 4) }, .outs = 2 },
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
+/* Types that the operators have, and the device does not. */
+static void test_norms_of_integers(void **state)
+{
+#define REDUCE(name, t) \
+	{ .op = name, .opset = 18, \
+	  .arg = { { .type = t, .rank = 2, .dims = { 2, 3 }, .given = true, \
+		     .elem = { 3, 4, 12, 1, 0, 7 } }, KNOWN(I64, 1, 1) } }
+	static const struct node nodes[] = {
+		REDUCE("ReduceL2", EV_I32), REDUCE("ReduceL2", EV_I64),
+		REDUCE("ReduceLogSum", EV_I32), REDUCE("ReduceLogSumExp", EV_I64),
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attention_windows),
 		cmocka_unit_test(test_attention_without_keys),
+		cmocka_unit_test(test_scatter_of_bools),
+		cmocka_unit_test(test_norms_of_integers),
+		cmocka_unit_test(test_resize_of_old),
+		cmocka_unit_test(test_dropout_of_old),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
