@@ -365,12 +365,26 @@ struct scan {
 	uint32_t *input, *out, *list;
 };
 
+/* All that refer to the call of a function must be right, for attribute(). */
+static int check_attributes(const struct control *c)
+{
+	const Onnx__AttributeProto *value;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < c->p->n_attribute; i++)
+		ret = nc_onnx_resolve(c->im, c->p->attribute[i], &value);
+	return ret;
+}
+
 static const Onnx__AttributeProto *attribute(const struct control *c, const char *name)
 {
+	const Onnx__AttributeProto *value = NULL;
+
 	for (size_t i = 0; i < c->p->n_attribute; i++)
-		if (!strcmp(nc_onnx_text(c->p->attribute[i]->name), name))
-			return c->p->attribute[i];
-	return NULL;
+		if (!strcmp(nc_onnx_text(c->p->attribute[i]->name), name) &&
+		    nc_onnx_resolve(c->im, c->p->attribute[i], &value))
+			return NULL;
+	return value;
 }
 
 /* Entry @i of a list that may be missing: 0. */
@@ -482,7 +496,8 @@ int nc_onnx_scan_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_
 		return refuse_control(&s.c, -ENOTSUP,
 				      "before opset 9 it runs over a batch; convert the model to opset 9",
 				      "");
-	ret = scan_get(&s);
+	ret = check_attributes(&s.c);
+	ret = ret ? ret : scan_get(&s);
 	for (int64_t i = 0; !ret && i < s.steps; i++)
 		ret = scan_step(&s, i);
 	for (size_t k = 0; !ret && k < s.states; k++)

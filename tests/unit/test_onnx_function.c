@@ -74,6 +74,42 @@ static void expect_values(struct fb *f, const struct ref_tensor *x, const float 
 	net_expect(&net, &y, 1e-6);
 }
 
+/* Attributes of control flow may stand for those of the call, too. */
+static void test_scan_in_function(void **state)
+{
+	char *in[] = { (char []){ "a" } }, *out[] = { (char []){ "s" } };
+	const int64_t three = 3;
+	const float data[] = { 1, -2, 3 }, want[] = { -1, 2, -3 };
+	struct ref_tensor x = tensor(1, &three, data);
+	Onnx__GraphProto *body;
+	Onnx__AttributeProto *a;
+	Onnx__NodeProto *n;
+	struct fb f;
+
+	(void)state;
+	fb_begin(&f, &three);
+	ob_node(&f.b, "Neg", "e", "o");
+	body = ob_alloc(&f.b, sizeof(*body));
+	onnx__graph_proto__init(body);
+	body->n_node = 1;
+	body->node = ob_alloc(&f.b, sizeof(*body->node));
+	body->node[0] = f.b.graph.node[--f.b.graph.n_node];
+	body->input = ob_alloc(&f.b, sizeof(*body->input));
+	body->input[body->n_input++] = ob_output(&f.b, "e");
+	body->output = ob_alloc(&f.b, sizeof(*body->output));
+	body->output[body->n_output++] = ob_output(&f.b, "o");
+	f.b.graph.n_output = 0;
+	n = ob_node(&f.b, "Scan", "a", "s");
+	a = ob_attr(&f.b, n, "body");
+	a->has_type = 1;
+	a->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
+	a->g = body;
+	refer(&f, n, "num_scan_inputs", "count");
+	fb_function(&f, "Each", 0, in, 1, out);
+	ob_int(&f.b, fb_call(&f, "Each", "x", "y"), "count", 1);
+	expect_values(&f, &x, want);
+}
+
 static void refused(struct fb *f, const char *const *words)
 {
 	ob_output(&f->b, "y");
@@ -211,6 +247,7 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_scan_in_function),
 		cmocka_unit_test(test_call),
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_absent),
