@@ -40,7 +40,7 @@ uint32_t nc_x_number(const struct nc_expand *e, uint32_t like, int64_t value)
 
 uint32_t nc_x_range(const struct nc_expand *e, int64_t count)
 {
-	int64_t *data = nc_alloc_array(e->g->arena, (size_t)count, sizeof(*data));
+	int64_t *data = nc_x_alloc(e, count, sizeof(*data));
 	uint32_t t;
 
 	if (!data)
@@ -238,7 +238,7 @@ static uint32_t element_numbers(const struct nc_expand *e, uint32_t index,
 				const struct nc_tensor *x, unsigned int axis)
 {
 	const struct nc_tensor *at = nc_x_get(e, index);
-	int64_t *base = nc_alloc_array(e->g->arena, at->elems, sizeof(*base));
+	int64_t *base = nc_x_alloc(e, (int64_t)at->elems, sizeof(*base));
 	int64_t step = product(x->dim, axis + 1, x->rank);
 	uint32_t t;
 
@@ -399,7 +399,7 @@ int nc_expand_compress(const struct nc_expand *e)
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *c = nc_x_get(e, nc_x_in(e, 1));
 	const struct nc_attr *given = nc_attr_given(e->n, "axis");
 	int axis = given ? nc_axis(e->g, e->n, given->i, x->rank) : 0;
-	int64_t *index = nc_alloc_array(e->g->arena, c->elems, sizeof(*index)), count = 0;
+	int64_t *index = nc_x_alloc(e, (int64_t)c->elems, sizeof(*index)), count = 0;
 	const int64_t flat = (int64_t)x->elems;
 	uint32_t t = nc_x_in(e, 0);
 

@@ -93,7 +93,7 @@ static uint32_t triangle(const struct nc_expand *e, int64_t rows, int64_t column
 			 enum triangle kind)
 {
 	const int64_t dim[] = { rows, columns };
-	uint8_t *data = nc_alloc_array(e->g->arena, (size_t)(rows * columns), 1);
+	uint8_t *data = nc_x_alloc(e, rows * columns, 1);
 	int64_t t;
 
 	if (!data)
@@ -161,7 +161,7 @@ int nc_expand_pad(const struct nc_expand *e)
 
 		if (!pad[0][i] && !pad[1][i])
 			continue;
-		index = nc_alloc_array(e->g->arena, (size_t)y->dim[i], sizeof(*index));
+		index = nc_x_alloc(e, y->dim[i], sizeof(*index));
 		if (!index)
 			return -ENOMEM;
 		for (int64_t k = 0; k < y->dim[i]; k++)

@@ -15,6 +15,7 @@
 #define TAPS_MAX	4096
 /* The nearest_mode that opset 10 has without a name: ceil if the axis shrinks, else floor. */
 #define INWARD		"ceil_if_smaller"
+#define MATRIX_MAX	(1 << 26)
 
 /**
  * struct resize - a resolved Resize
@@ -267,7 +268,7 @@ static uint32_t resize_nearest(const struct nc_expand *e, const struct resize *r
 {
 	const char *mode = nc_attr(e->n, "nearest_mode")->s;
 	int64_t size = nc_x_get(e, t)->dim[a];
-	int64_t *index = nc_alloc_array(e->g->arena, (size_t)r->out[a], sizeof(*index));
+	int64_t *index = nc_x_alloc(e, r->out[a], sizeof(*index));
 
 	if (!index)
 		return NC_NONE;
@@ -283,11 +284,17 @@ static uint32_t resize_product(const struct nc_expand *e, const struct resize *r
 {
 	int64_t size = nc_x_get(e, t)->dim[a], out = r->out[a];
 	const int64_t dim[] = { size, out };
-	float *w = nc_alloc_array(e->g->arena, (size_t)(size * out), sizeof(*w));
 	bool exclude = nc_attr(e->n, "exclude_outside")->i;
-	double *c = nc_alloc_array(e->g->arena, TAPS_MAX, sizeof(*c));
 	int64_t matrix;
+	double *c;
+	float *w;
 
+	if (!e->g->err && size * out > MATRIX_MAX)
+		e->g->err = nc_node_error(&e->g->diag, e->n, -ENOTSUP,
+					  "axis %u goes from %" PRId64 " to %" PRId64 " elements by a matrix of more than %d",
+					  a, size, out, MATRIX_MAX);
+	w = nc_x_alloc(e, size * out, sizeof(*w));
+	c = nc_x_alloc(e, TAPS_MAX, sizeof(*c));
 	if (!w || !c)
 		return NC_NONE;
 	for (int64_t i = 0; i < out; i++) {
@@ -325,7 +332,7 @@ static uint32_t extrapolate(const struct nc_expand *e, const struct resize *r, u
 			    int64_t size, uint32_t t)
 {
 	const struct nc_tensor *y = nc_x_get(e, e->n->out[0]);
-	uint8_t *outside = nc_alloc_array(e->g->arena, (size_t)r->out[a], 1);
+	uint8_t *outside = nc_x_alloc(e, r->out[a], 1);
 	int64_t dim[NPU_GRAPH_RANK_MAX], mask;
 	bool any = false;
 
