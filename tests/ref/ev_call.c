@@ -228,7 +228,7 @@ static const struct ev_op *find(const char *name)
 	static const struct ev_op *const tables[] = {
 		ev_ops_point, ev_ops_reduce, ev_ops_move, ev_ops_index, ev_ops_window,
 		ev_ops_matmul, ev_ops_norm, ev_ops_rnn, ev_ops_attention, ev_ops_resize,
-		ev_ops_shape,
+		ev_ops_shape, ev_ops_signal, ev_ops_loss, ev_ops_sample,
 	};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
@@ -314,7 +314,9 @@ static void doubt(struct ev_call *c, struct ev_noise *noise)
 {
 	int64_t coord[REF_MAX_RANK] = { 0 };
 
-	if (c->ins != 2 || !c->in[0] || !c->in[1] || !ev_is_float(c->in[0]->type))
+	/* CastLike has a second input of any shape, but it is of the output's type. */
+	if (c->ins != 2 || !c->in[0] || !c->in[1] || !ev_is_float(c->in[0]->type) ||
+	    !ev_is_float(c->in[1]->type))
 		return;
 	for (int64_t i = 0; i < c->out[0].elems; i++) {
 		double a = c->in[0]->v[ev_at_broadcast(c->in[0], c->out[0].rank, coord)];

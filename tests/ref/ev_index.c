@@ -313,6 +313,68 @@ static int run_compress(struct ev_call *c)
 	return y ? 0 : -EINVAL;
 }
 
+/* The first elements of each example in the reverse order. */
+static int run_reverse_sequence(struct ev_call *c)
+{
+	int64_t batch = ev_attr_i(c, "batch_axis", 1), time = ev_attr_i(c, "time_axis", 0);
+	int64_t coord[REF_MAX_RANK] = { 0 }, from[REF_MAX_RANK];
+	int ret = ev_need(c, 2);
+	const struct ev_value *x = c->in[0];
+	double *y;
+
+	if (ret)
+		return ret;
+	if (x->rank < 2 || batch + time != 1 || batch < 0 || time < 0 ||
+	    ev_shaped(c, 1, 1, &x->dims[batch]))
+		return ev_bad(c, "axes or lengths");
+	y = ev_out_like(c, 0, x);
+	for (int64_t i = 0; y && i < x->elems; i++, ev_step(x->rank, x->dims, coord)) {
+		int64_t length = (int64_t)c->in[1]->v[coord[batch]];
+
+		if (length < 0 || length > x->dims[time])
+			return ev_bad(c, "length");
+		memcpy(from, coord, sizeof(from));
+		if (coord[time] < length)
+			from[time] = length - 1 - coord[time];
+		y[i] = x->v[ev_at(x, from)];
+	}
+	return y ? 0 : -EINVAL;
+}
+
+/* Steps into a cache, from a place of each example's own. */
+static int run_tensor_scatter(struct ev_call *c)
+{
+	bool circular = ev_attr_is(c, "mode", "circular", "linear");
+	int64_t coord[REF_MAX_RANK] = { 0 }, to[REF_MAX_RANK];
+	int ret = ev_need(c, 2), axis;
+	const struct ev_value *x = c->in[0], *u = c->in[1];
+	double *y;
+
+	if (ret)
+		return ret;
+	axis = ev_axis(ev_attr_i(c, "axis", -2), x->rank);
+	memcpy(to, x->dims, sizeof(to));
+	if (axis < 1 || u->rank != x->rank)
+		return ev_bad(c, "axis or rank");
+	to[axis] = u->dims[axis];
+	if (ev_shaped(c, 1, x->rank, to) || ev_shaped(c, 2, 1, x->dims) || u->dims[axis] > x->dims[axis])
+		return ev_bad(c, "shapes");
+	y = ev_out_like(c, 0, x);
+	if (!y)
+		return -EINVAL;
+	memcpy(y, x->v, (size_t)x->elems * sizeof(*y));
+	for (int64_t i = 0; i < u->elems; i++, ev_step(u->rank, u->dims, coord)) {
+		memcpy(to, coord, sizeof(to));
+		to[axis] += c->ins > 2 && c->in[2] ? (int64_t)c->in[2]->v[coord[0]] : 0;
+		if (circular && x->dims[axis])
+			to[axis] %= x->dims[axis];
+		if (to[axis] < 0 || to[axis] >= x->dims[axis])
+			return ev_bad(c, "index");
+		y[ev_at(x, to)] = u->v[i];
+	}
+	return 0;
+}
+
 const struct ev_op ev_ops_index[] = {
 	{ "Gather", run_gather, true },
 	{ "GatherElements", run_gather_elements, true },
@@ -323,5 +385,7 @@ const struct ev_op ev_ops_index[] = {
 	{ "OneHot", run_one_hot, true },
 	{ "TopK", run_topk, true },
 	{ "Compress", run_compress, true },
+	{ "ReverseSequence", run_reverse_sequence, true },
+	{ "TensorScatter", run_tensor_scatter, true },
 	{ NULL, NULL, false }
 };

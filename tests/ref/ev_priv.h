@@ -20,7 +20,7 @@ struct ev_op {
 /* One table per file, ended by a row without a name. */
 extern const struct ev_op ev_ops_point[], ev_ops_reduce[], ev_ops_move[], ev_ops_index[],
 	ev_ops_window[], ev_ops_matmul[], ev_ops_norm[], ev_ops_rnn[], ev_ops_attention[],
-	ev_ops_resize[], ev_ops_shape[];
+	ev_ops_resize[], ev_ops_shape[], ev_ops_signal[], ev_ops_loss[], ev_ops_sample[];
 
 /* If, Loop, Scan or a function: @c->noise goes to the nodes inside. NULL: none of these. */
 ev_run_fn ev_control(const struct ev_call *c);

@@ -208,16 +208,31 @@ static void extrapolate(const struct ev_call *c, const struct axis *a, struct ev
 		}
 }
 
+/* Until opset 8 Upsample had an attribute, which becomes a tensor; no elements: none. */
+static int attribute_scales(struct ev_call *c, struct ev_value *scales)
+{
+	const Onnx__AttributeProto *a = ev_attr(c, "scales");
+	const int64_t count = a ? (int64_t)a->n_floats : 0;
+	int ret = ev_alloc(scales, EV_F32, 1, &count);
+
+	for (int64_t i = 0; !ret && i < count; i++)
+		scales->v[i] = a->floats[i];
+	return ret;
+}
+
 static int run_resize(struct ev_call *c)
 {
 	bool upsample = *c->node->op_type == 'U', old = upsample || c->opset < 11;
 	struct axis a[REF_MAX_RANK];
 	int ret = ev_need(c, 1);
+	struct ev_value scales;
 
+	ret = ret ? ret : attribute_scales(c, &scales);
 	if (ret)
 		return ret;
-	ret = resolve(c, a, given(c, old ? 1 : 2), old ? NULL : given(c, 3),
-		      old ? NULL : given(c, 1));
+	ret = resolve(c, a, scales.elems ? &scales : given(c, old ? 1 : 2),
+		      old ? NULL : given(c, 3), old ? NULL : given(c, 1));
+	ev_free(&scales);
 	ret = ret ? ret : ev_copy(&c->out[0], c->in[0]);
 	for (int i = 0; i < c->in[0]->rank && !ret; i++)
 		if (a[i].moved)

@@ -137,6 +137,45 @@ static int run_non_zero(struct ev_call *c)
 	return y ? 0 : -EINVAL;
 }
 
+/* The middle of each axis: what is there, or with zeroes around it. */
+static int run_center_crop_pad(struct ev_call *c)
+{
+	int64_t size[REF_MAX_RANK], dims[REF_MAX_RANK], coord[REF_MAX_RANK] = { 0 };
+	int ret = ev_need(c, 2), axes, n = 0;
+	const struct ev_value *x = c->in[0];
+	bool given;
+	double *y;
+
+	if (ret)
+		return ret;
+	axes = ev_axes(c, EV_MAX_IO, x->rank, &given);
+	axes = given ? axes : (1 << x->rank) - 1;
+	if (axes < 0 || ev_ints(c, 1, size, REF_MAX_RANK) != __builtin_popcount((unsigned int)axes))
+		return ev_bad(c, "axes or shape");
+	memcpy(dims, x->dims, sizeof(dims));
+	/* Sizes are in the order of the attribute. */
+	for (int i = 0; i < __builtin_popcount((unsigned int)axes); i++) {
+		size_t count;
+		const int64_t *list = ev_attr_ints(c, "axes", &count);
+
+		dims[list ? ev_axis(list[i], x->rank) : n++] = size[i];
+	}
+	y = ev_out(c, 0, x->type, x->rank, dims);
+	for (int64_t i = 0; y && i < c->out[0].elems; i++, ev_step(x->rank, dims, coord)) {
+		int64_t from[REF_MAX_RANK];
+		bool inside = true;
+
+		for (int k = 0; k < x->rank; k++) {
+			int64_t more = x->dims[k] - dims[k];
+
+			from[k] = coord[k] + (more > 0 ? more / 2 : -(-more / 2));
+			inside = inside && from[k] >= 0 && from[k] < x->dims[k];
+		}
+		y[i] = inside ? x->v[ev_at(x, from)] : 0;
+	}
+	return y ? 0 : -EINVAL;
+}
+
 static int run_range(struct ev_call *c)
 {
 	int ret = ev_need(c, 3);
@@ -166,5 +205,6 @@ const struct ev_op ev_ops_shape[] = {
 	{ "Size", run_size, true },
 	{ "NonZero", run_non_zero, true },
 	{ "Range", run_range, false },
+	{ "CenterCropPad", run_center_crop_pad, true },
 	{ NULL, NULL, false }
 };
