@@ -15,6 +15,7 @@
 #define RG_RUNS		(RG_NOISE + 1)
 #define RG_VALUES	96
 #define RG_NODES	40
+#define RG_FUNCTIONS	8
 
 /* Sets of element types. */
 #define RG_FLOATS	(1u << EV_F32 | 1u << EV_F16 | 1u << EV_BF16)
@@ -65,10 +66,17 @@ struct rg_value {
  * @node: the node in the making
  * @in: its inputs, -1 for none
  * @why: why the last node was taken back
+ * @only: operators to use, or NULL
+ * @depth: of the body in the making
+ * @names: given so far
  */
 struct rg {
 	struct ob b;
 	uint64_t seed, state;
+	const char *only;
+	unsigned int depth, names;
+	Onnx__FunctionProto *function[RG_FUNCTIONS];
+	Onnx__OperatorSetIdProto local, *opset_import[2];
 	int64_t opset, elems;
 	struct rg_value value[RG_VALUES];
 	unsigned int values;
@@ -126,10 +134,11 @@ void rg_ints(struct rg *g, const char *name, size_t count, const int64_t *value)
  */
 struct rg_mark {
 	unsigned int used, values;
-	size_t nodes, inputs, initializers;
+	size_t nodes, inputs, initializers, functions;
 };
 
 struct rg_mark rg_mark(const struct rg *g);
+void rg_add_function(struct rg *g, Onnx__FunctionProto *f);
 void rg_back(struct rg *g, const struct rg_mark *m);
 
 /* ---- Recipes ---- */
@@ -148,12 +157,19 @@ struct rg_recipe {
 };
 
 /* Each ended by a row without a name. */
-extern const struct rg_recipe rg_point[], rg_move[], rg_index[], rg_nn[], rg_seq[], rg_reduce[];
+extern const struct rg_recipe rg_control[], rg_point[], rg_move[], rg_index[], rg_nn[], rg_seq[], rg_reduce[],
+	rg_signal[];
 
 /* ---- rand_graph.c ---- */
 
 /* A graph from @seed; NULL when nothing came of it. @only: operators to use, or NULL. */
 struct rg *rg_create(uint64_t seed, int64_t elems, const char *only);
 void rg_destroy(struct rg *g);
+/* Whether some recipe makes it. */
+bool rg_draws(const char *op);
+/* Why none does, or NULL. */
+const char *rg_left_out(const char *op);
+/* One more recipe; false, and nothing has changed, if nothing came of it. */
+bool rg_step(struct rg *g);
 
 #endif

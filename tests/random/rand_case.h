@@ -3,6 +3,8 @@
 #ifndef RAND_CASE_H
 #define RAND_CASE_H
 
+#include <time.h>
+
 #include "ev.h"
 #include "npu.h"
 #include "npu_graph.h"
@@ -75,6 +77,7 @@ enum rc_verdict rc_run(const struct rc_case *c, struct rc_device *d, const char 
  * @kind: and why, as rc_kind() has it
  * @device: where
  * @folder: for files
+ * @end: when it is small enough, of time()
  * @keep: nodes that nobody takes have a part in it
  */
 struct rc_judge {
@@ -82,6 +85,7 @@ struct rc_judge {
 	char kind[RC_TEXT];
 	struct rc_device *device;
 	const char *folder;
+	time_t end;
 	bool keep;
 };
 

@@ -171,7 +171,7 @@ static int add_source(struct rg *g, struct ev_value *x, enum rg_source source)
 		source = rg_once(g, 2) ? RG_INPUT : rg_below(g, RG_SOURCES);
 	if (source == RG_KNOWN)
 		source = 1 + rg_below(g, RG_SOURCES - 1);
-	snprintf(v->name, sizeof(v->name), "%c%u", "xwk"[source], g->values);
+	snprintf(v->name, sizeof(v->name), "%c%u", "xwk"[source], g->names++);
 	data = ob_alloc(&g->b, bytes);
 	ev_to_bytes(x, data);
 	if (source == RG_INPUT) {
@@ -358,9 +358,23 @@ static bool is_good(struct rg *g, const struct ev_value *run)
 	return true;
 }
 
+/* All names that a body sees, in run @r; borrowed. */
+static struct ev_env visible(struct rg *g, int r, const char *name[RG_VALUES],
+			     struct ev_value value[RG_VALUES])
+{
+	for (unsigned int v = 0; v < g->values; v++) {
+		name[v] = g->value[v].name;
+		value[v] = g->value[v].run[r];
+	}
+	return (struct ev_env){ .name = name, .value = value, .count = g->values };
+}
+
 bool rg_commit(struct rg *g, unsigned int outs)
 {
+	struct ev_value value[RG_VALUES];
+	const char *name[RG_VALUES];
 	unsigned int before = g->values;
+	struct ev_env env;
 	struct ev_call c;
 	bool good = true;
 	int ret = 0;
@@ -376,15 +390,18 @@ bool rg_commit(struct rg *g, unsigned int outs)
 			strcpy(ob_alloc(&g->b, 16), g->value[g->in[i]].name);
 	for (unsigned int o = 0; o < outs; o++) {
 		memset(&g->value[before + o], 0, sizeof(*g->value));
-		snprintf(g->value[before + o].name, sizeof(g->value->name), "t%u", before + o);
+		snprintf(g->value[before + o].name, sizeof(g->value->name), "t%u", g->names++);
 		g->node->output[g->node->n_output++] =
 			strcpy(ob_alloc(&g->b, 16), g->value[before + o].name);
 	}
 	for (int r = 0; r < RG_RUNS && !ret; r++) {
 		struct ev_noise noise = { .on = r > 0, .state = g->seed + 1000 * before + (uint64_t)r };
 
+		env = visible(g, r, name, value);
 		memset(&c, 0, sizeof(c));
 		c.node = g->node;
+		c.model = &g->b.model;
+		c.outer = &env;
 		c.opset = g->opset;
 		c.ins = g->ins;
 		c.outs = outs;
@@ -428,7 +445,29 @@ struct rg_mark rg_mark(const struct rg *g)
 	return (struct rg_mark){
 		.used = g->b.used, .values = g->values, .nodes = g->b.graph.n_node,
 		.inputs = g->b.graph.n_input, .initializers = g->b.graph.n_initializer,
+		.functions = g->b.model.n_functions,
 	};
+}
+
+static void set_functions(struct rg *g, size_t count)
+{
+	g->b.model.n_functions = count;
+	g->b.model.functions = g->function;
+	/* Only a model with functions has their domain. */
+	g->b.model.n_opset_import = count ? 2 : 1;
+	g->b.model.opset_import = g->opset_import;
+}
+
+void rg_add_function(struct rg *g, Onnx__FunctionProto *f)
+{
+	onnx__operator_set_id_proto__init(&g->local);
+	g->local.domain = f->domain;
+	g->local.has_version = 1;
+	g->local.version = 1;
+	g->opset_import[0] = &g->b.opset;
+	g->opset_import[1] = &g->local;
+	g->function[g->b.model.n_functions] = f;
+	set_functions(g, g->b.model.n_functions + 1);
 }
 
 void rg_back(struct rg *g, const struct rg_mark *m)
@@ -441,6 +480,8 @@ void rg_back(struct rg *g, const struct rg_mark *m)
 	}
 	while (g->b.used > m->used)
 		free(g->b.heap[--g->b.used]);
+	if (g->b.model.n_functions != m->functions)
+		set_functions(g, m->functions);
 	g->b.graph.n_node = m->nodes;
 	g->b.graph.n_input = m->inputs;
 	g->b.graph.n_initializer = m->initializers;

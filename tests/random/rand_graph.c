@@ -9,7 +9,7 @@
 #define STEPS_MAX	12
 
 static const struct rg_recipe *const tables[] = {
-	rg_point, rg_move, rg_index, rg_nn, rg_seq, rg_reduce,
+	rg_control, rg_point, rg_move, rg_index, rg_nn, rg_seq, rg_reduce, rg_signal,
 };
 
 #define TABLES	(sizeof(tables) / sizeof(tables[0]))
@@ -25,22 +25,28 @@ static bool named(const char *list, const char *name)
 	return false;
 }
 
-static bool usable(const struct rg *g, const struct rg_recipe *r, const char *only)
+static int64_t last_opset(const char *op)
 {
-	return r->since <= g->opset && (!only || named(only, r->op));
+	return !strcmp(op, "Upsample") ? 9 : !strcmp(op, "Scatter") ? 10 : INT64_MAX;
 }
 
-static const struct rg_recipe *draw(struct rg *g, const char *only)
+/* In bodies all operators are possible. */
+static bool usable(const struct rg *g, const struct rg_recipe *r)
+{
+	return r->since <= g->opset && g->opset <= last_opset(r->op) && (g->depth || !g->only || named(g->only, r->op));
+}
+
+static const struct rg_recipe *draw(struct rg *g)
 {
 	uint32_t total = 0, at;
 
 	for (size_t t = 0; t < TABLES; t++)
 		for (const struct rg_recipe *r = tables[t]; r->op; r++)
-			total += usable(g, r, only) ? r->weight : 0;
+			total += usable(g, r) ? r->weight : 0;
 	at = rg_below(g, total);
 	for (size_t t = 0; t < TABLES; t++)
 		for (const struct rg_recipe *r = tables[t]; r->op; r++) {
-			uint32_t w = usable(g, r, only) ? r->weight : 0;
+			uint32_t w = usable(g, r) ? r->weight : 0;
 
 			if (at < w)
 				return r;
@@ -91,9 +97,46 @@ static void put_outputs(struct rg *g)
 		put_output(g, (unsigned int)last);
 }
 
+bool rg_draws(const char *op)
+{
+	for (size_t t = 0; t < TABLES; t++)
+		for (const struct rg_recipe *r = tables[t]; r->op; r++)
+			if (!strcmp(r->op, op))
+				return true;
+	return false;
+}
+
+const char *rg_left_out(const char *op)
+{
+	static const char *const reasons[][2] = {
+		{ "OptionalGetElement", "of an optional, which the oracle has no value for" },
+		{ "OptionalHasElement", "of an optional, which the oracle has no value for" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (!strcmp(reasons[i][0], op))
+			return reasons[i][1];
+	return NULL;
+}
+
+bool rg_step(struct rg *g)
+{
+	struct rg_mark mark = rg_mark(g);
+	const struct rg_recipe *r;
+
+	if (g->values + 24 >= RG_VALUES || g->b.graph.n_node + 12 >= RG_NODES)
+		return false;
+	r = draw(g);
+	if (r && r->make(g, r->op))
+		return true;
+	rg_back(g, &mark);
+	return false;
+}
+
 struct rg *rg_create(uint64_t seed, int64_t elems, const char *only)
 {
-	static const int64_t opsets[] = { 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11 };
+	static const int64_t opsets[] = { 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11,
+					  10, 9, 8, 7 };
 	struct rg *g = calloc(1, sizeof(*g));
 	int steps, done = 0, failures = 0;
 
@@ -102,24 +145,13 @@ struct rg *rg_create(uint64_t seed, int64_t elems, const char *only)
 	g->seed = seed;
 	g->state = seed * 0x9e3779b97f4a7c15ull + 1;
 	g->elems = elems;
-	g->opset = rg_once(g, 2) ? 24 : opsets[rg_below(g, 15)];
+	g->only = only;
+	g->opset = rg_once(g, 2) ? 24 : opsets[rg_below(g, sizeof(opsets) / sizeof(*opsets))];
 	ob_begin(&g->b, g->opset);
 	g->b.graph.name = strcpy(ob_alloc(&g->b, 16), "random");
 	steps = (int)rg_between(g, 1, rg_once(g, 2) ? 4 : STEPS_MAX);
-	while (done < steps && failures < FAILURES_MAX && g->values + 24 < RG_VALUES &&
-	       g->b.graph.n_node + 12 < RG_NODES) {
-		const struct rg_recipe *r = draw(g, only);
-		struct rg_mark mark = rg_mark(g);
-
-		if (!r)
-			break;
-		if (r->make(g, r->op)) {
-			done++;
-		} else {
-			failures++;
-			rg_back(g, &mark);
-		}
-	}
+	while (done < steps && failures < FAILURES_MAX)
+		*(rg_step(g) ? &done : &failures) += 1;
 	put_outputs(g);
 	if (!g->b.graph.n_output) {
 		rg_destroy(g);

@@ -270,12 +270,85 @@ static bool compress(struct rg *g, const char *op)
 	return rg_commit(g, 1);
 }
 
+/* Numbers that are known: the shape of the result is what they are. */
+static bool non_zero(struct rg *g, const char *op)
+{
+	int64_t dims[REF_MAX_RANK];
+	int rank = (int)rg_between(g, 1, 3);
+
+	rg_shape(g, rank, dims);
+	rg_begin(g, op);
+	rg_arg(g, rg_new(g, rg_once(g, 2) ? EV_BOOL : EV_I64, rank, dims, RG_ANY, RG_KNOWN));
+	return rg_commit(g, 1);
+}
+
+static bool reverse_sequence(struct rg *g, const char *op)
+{
+	int x = rg_some(g, any_type(g), 2, 4, RG_ANY), axis = (int)rg_below(g, 2);
+	int64_t batch, time;
+	double elem[40];
+
+	if (x < 0)
+		return false;
+	batch = rg_get(g, x)->dims[axis];
+	time = rg_get(g, x)->dims[!axis];
+	if (batch > 40 || !time)
+		return false;
+	for (int64_t i = 0; i < batch; i++)
+		elem[i] = (double)rg_between(g, 1, time);
+	batch = rg_given(g, EV_I64, 1, &batch, elem, RG_DRAWN);
+	rg_begin(g, op);
+	rg_arg(g, x);
+	rg_arg(g, (int)batch);
+	if (!axis || rg_once(g, 2)) {
+		rg_int(g, "batch_axis", axis);
+		rg_int(g, "time_axis", !axis);
+	}
+	return rg_commit(g, 1);
+}
+
+static bool tensor_scatter(struct rg *g, const char *op)
+{
+	int x = rg_some(g, RG_ALL, 3, 4, RG_ANY), axis, u, at = -1;
+	bool circular = rg_once(g, 2);
+	int64_t dims[REF_MAX_RANK], room;
+	double elem[20];
+
+	if (x < 0 || rg_get(g, x)->dims[0] > 20)
+		return false;
+	axis = rg_once(g, 2) ? rg_get(g, x)->rank - 2 : (int)rg_between(g, 1, rg_get(g, x)->rank - 1);
+	memcpy(dims, rg_get(g, x)->dims, sizeof(dims));
+	if (!dims[axis])
+		return false;
+	room = dims[axis];
+	dims[axis] = rg_between(g, 1, room);
+	u = rg_like(g, rg_get(g, x)->type, rg_get(g, x)->rank, dims, RG_ANY);
+	for (int64_t i = 0; i < dims[0]; i++)
+		elem[i] = (double)rg_between(g, 0, circular ? room - 1 : room - dims[axis]);
+	if (rg_once(g, 2))
+		at = rg_given(g, EV_I64, 1, dims, elem, RG_DRAWN);
+	rg_begin(g, op);
+	rg_arg(g, x);
+	rg_arg(g, u);
+	if (at != -1)
+		rg_arg(g, at);
+	if (axis != rg_get(g, x)->rank - 2 || rg_once(g, 2))
+		rg_int(g, "axis", rg_once(g, 2) ? axis : axis - rg_get(g, x)->rank);
+	if (circular)
+		rg_text(g, "mode", "circular");
+	return rg_commit(g, 1);
+}
+
 const struct rg_recipe rg_index[] = {
 	{ "Gather", 11, 4, gather },
 	{ "GatherElements", 11, 2, gather_elements },
 	{ "GatherND", 11, 2, gather_nd },
 	{ "ScatterElements", 11, 2, scatter_elements },
 	{ "ScatterND", 11, 2, scatter_nd },
+	{ "Scatter", 9, 2, scatter_elements },
+	{ "NonZero", 9, 1, non_zero },
+	{ "ReverseSequence", 10, 1, reverse_sequence },
+	{ "TensorScatter", 24, 1, tensor_scatter },
 	{ "OneHot", 11, 1, one_hot },
 	{ "TopK", 11, 2, topk },
 	{ "Compress", 11, 1, compress },

@@ -442,6 +442,30 @@ static bool range(struct rg *g, const char *op)
 	return rg_commit(g, 1);
 }
 
+static bool center(struct rg *g, const char *op)
+{
+	int x = anything(g, 1, 4), n = 0;
+	int64_t axes[REF_MAX_RANK], size[REF_MAX_RANK];
+	bool some = rg_once(g, 2);
+
+	if (x < 0)
+		return false;
+	for (int i = 0; i < rank_of(g, x); i++) {
+		if (some && rg_once(g, 2))
+			continue;
+		axes[n] = rg_once(g, 2) ? i : i - rank_of(g, x);
+		size[n++] = rg_between(g, 1, rg_get(g, x)->dims[i] < 9 ? 9 : rg_get(g, x)->dims[i] + 3);
+	}
+	if (!n)
+		return false;
+	rg_begin(g, op);
+	rg_arg(g, x);
+	rg_arg(g, rg_list(g, n, size));
+	if (some)
+		rg_ints(g, "axes", (size_t)n, axes);
+	return rg_commit(g, 1);
+}
+
 const struct rg_recipe rg_move[] = {
 	{ "Identity", 7, 1, same },
 	{ "Dropout", 12, 1, dropout },
@@ -463,6 +487,7 @@ const struct rg_recipe rg_move[] = {
 	{ "Size", 7, 1, shape },
 	{ "ConstantOfShape", 9, 1, fill },
 	{ "EyeLike", 9, 1, eye },
+	{ "CenterCropPad", 18, 1, center },
 	{ "Range", 11, 1, range },
 	{ NULL, 0, 0, NULL }
 };

@@ -257,6 +257,32 @@ static bool resize(struct rg *g, const char *op)
 	return rg_commit(g, 1);
 }
 
+static bool upsample(struct rg *g, const char *op)
+{
+	static const float exact[] = { 1, 2, 3, 4, 1.5f };
+	int x = rg_some(g, 1u << EV_F32 | 1u << EV_F16, 1, 4, RG_ANY), by = -1;
+	float scales[REF_MAX_RANK];
+	double elem[REF_MAX_RANK];
+	int64_t rank;
+
+	if (x < 0)
+		return false;
+	rank = rg_get(g, x)->rank;
+	for (int64_t i = 0; i < rank; i++)
+		elem[i] = scales[i] = rg_once(g, 2) ? 1 : exact[rg_below(g, 5)];
+	if (g->opset >= 9)
+		by = rg_given(g, EV_F32, 1, &rank, elem, RG_KNOWN);
+	rg_begin(g, op);
+	rg_arg(g, x);
+	if (g->opset >= 9)
+		rg_arg(g, by);
+	else
+		rg_floats(g, "scales", (size_t)rank, scales);
+	if (rg_once(g, 2))
+		rg_text(g, "mode", rg_once(g, 2) ? "nearest" : "linear");
+	return rg_commit(g, 1);
+}
+
 const struct rg_recipe rg_seq[] = {
 	{ "LSTM", 7, 3, recurrent },
 	{ "GRU", 7, 2, recurrent },
@@ -264,5 +290,6 @@ const struct rg_recipe rg_seq[] = {
 	{ "Attention", 23, 5, attention },
 	{ "RotaryEmbedding", 23, 2, rotary },
 	{ "Resize", 13, 4, resize },
+	{ "Upsample", 7, 2, upsample },
 	{ NULL, 0, 0, NULL }
 };

@@ -9,7 +9,8 @@
  * COUNT: without it, what NPU_RANDOM_COUNT says, or 20,000. ELEMS: the most elements
  * of a tensor, 0 for several sizes. OPS: names of operators with commas between;
  * all without. NPU_RANDOM_OUT is the folder of what fails (the current one),
- * NPU_RANDOM_FAILURES how many of these end the run (10).
+ * NPU_RANDOM_FAILURES how many of these end the run (10), NPU_RANDOM_SHRINK how
+ * many seconds each may take to become small (120).
  */
 #include <errno.h>
 #include <signal.h>
@@ -164,6 +165,13 @@ static void print_nodes(const char *what, const struct rc_case *c)
 	putchar('\n');
 }
 
+static uint64_t number_of(const char *variable, uint64_t unset)
+{
+	const char *text = getenv(variable);
+
+	return text ? strtoull(text, NULL, 0) : unset;
+}
+
 static void report_failure(uint64_t seed)
 {
 	struct rc_judge j = { .verdict = tally->verdict, .device = &devices[tally->device],
@@ -175,6 +183,7 @@ static void report_failure(uint64_t seed)
 
 	snprintf(why, sizeof(why), "%s", tally->why);
 	rc_kind(j.verdict, why, j.kind);
+	j.end = time(NULL) + (time_t)number_of("NPU_RANDOM_SHRINK", 120);
 	printf("seed %llu, device %s: %s: %s\n", (unsigned long long)seed, j.device->spec,
 	       verdict_name[j.verdict], why);
 	printf("\tagain by: random 1 %llu %lld%s%s\n", (unsigned long long)seed,
@@ -216,13 +225,6 @@ static void report(uint64_t seed, uint64_t failed)
 		       tally->reason[i].text);
 	if (failed)
 		printf("%llu failed\n", (unsigned long long)failed);
-}
-
-static uint64_t number_of(const char *variable, uint64_t unset)
-{
-	const char *text = getenv(variable);
-
-	return text ? strtoull(text, NULL, 0) : unset;
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What random graphs have found, as small as it is: models against the oracle, on two devices. */
+#include "graph/graph.h"
 #include "rand_test.h"
 
 /* Integers that are known were raised as if their bits were those of floats. */
@@ -267,6 +268,20 @@ static void test_empty_branches(void **state)
 	expect(g, 1);
 }
 
+/* Each operator of a model file is in random graphs, or somebody says why it is not. */
+static void test_every_operator(void **state)
+{
+	(void)state;
+	for (int i = 0; i < NC_OPS; i++) {
+		const struct nc_op *op = nc_op_get((enum nc_opcode)i);
+
+		if (op->since && !rg_draws(op->name) && !rg_left_out(op->name))
+			fail_msg("no random graph has %s", op->name);
+		if (rg_draws(op->name) && rg_left_out(op->name))
+			fail_msg("%s is drawn, though it is said to be left out", op->name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_resize_of_empty_axes),
 		cmocka_unit_test(test_valid_windows_rounded_up),
 		cmocka_unit_test(test_empty_branches),
+		cmocka_unit_test(test_every_operator),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
