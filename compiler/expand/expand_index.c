@@ -6,6 +6,7 @@
 #include "expand.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "expand_util.h"
@@ -363,6 +364,68 @@ static uint32_t places(const struct nc_expand *e, uint32_t x, int64_t rows, int6
 	return reshape2(e, nc_x_reduce(e, NC_OP_ReduceSum, t, 1u << 2), rows, n);
 }
 
+/* Where rows are longer than this, each pair of elements is too many. */
+#define TOPK_ROW	1024
+
+/* TopK along the last axis: values and indices. */
+static void topk_last(const struct nc_expand *e, uint32_t t, int64_t count, uint32_t out[2])
+{
+	struct nc_node *n = nc_node_new(e->g, e->n->op, e->n->name, 2, 2);
+
+	if (!n)
+		return;
+	n->type = e->n->type;
+	n->number = e->n->number;
+	n->in[0] = t;
+	n->in[1] = nc_x_ints(e, &count, 1);
+	for (uint32_t i = 0; i < 2 && !e->g->err; i++)
+		n->out[i] = out[i] = (uint32_t)nc_graph_tensor(e->g, NULL);
+	if (!e->g->err && !nc_attr_set_int(e->g, n, "largest", nc_attr(e->n, "largest")->i))
+		nc_graph_node(e->g, n);
+}
+
+/* The value that any other of the type goes before, as a scalar. */
+static uint32_t topk_worst(const struct nc_expand *e, enum npu_graph_dtype dtype)
+{
+	bool low = nc_attr(e->n, "largest")->i;
+	unsigned int bits = nc_dtype_bytes(dtype) > 4 ? 32 : 8 * (unsigned int)nc_dtype_bytes(dtype);
+	int64_t end = dtype == NPU_GRAPH_U8 ? (low ? 0 : UINT8_MAX) :
+		      low ? -(1ll << (bits - 1)) : (1ll << (bits - 1)) - 1;
+
+	if (nc_dtype_class(dtype) == NC_CLASS_FLOAT)
+		return nc_x_cast(e, nc_x_float(e, low ? -INFINITY : INFINITY), dtype);
+	return nc_x_cast(e, nc_x_reshape(e, nc_x_ints(e, &end, 1), 0, NULL), dtype);
+}
+
+/*
+ * The first @count of each part of a row, then of those, as often as it takes.
+ * They are in the order of their indices where they are equal, and so is what
+ * the last part is filled up with behind all that is there.
+ */
+static void topk_in_parts(const struct nc_expand *e, uint32_t t, int64_t rows, int64_t n,
+			  int64_t count, uint32_t out[2])
+{
+	int64_t size = 2 * count > TOPK_ROW / 4 ? 2 * count : TOPK_ROW / 4;
+	int64_t parts = (n + size - 1) / size, first = 0, *base = nc_x_alloc(e, parts, sizeof(*base));
+	const int64_t pad[] = { 0, 0, 0, parts * size - n };
+	uint32_t part[2] = { NC_NONE, NC_NONE }, best[2] = { NC_NONE, NC_NONE };
+
+	if (!base)
+		return;
+	for (int64_t i = 0; i < parts; i++, first += size)
+		base[i] = first;
+	t = nc_x_node(e, NC_OP_Pad, NULL, 3,
+		      (const uint32_t[]){ reshape2(e, t, rows, n), nc_x_ints(e, pad, 4),
+					  topk_worst(e, nc_x_get(e, t)->dtype) });
+	topk_last(e, reshape3(e, t, rows, parts, size), count, part);
+	part[1] = nc_x_2(e, NC_OP_Add, part[1],
+			 reshape2(e, nc_x_ints(e, base, (uint32_t)parts), parts, 1));
+	topk_last(e, reshape2(e, part[0], rows, parts * count), count, best);
+	out[0] = best[0];
+	out[1] = nc_x_node(e, NC_OP_GatherElements, NC_X_ATTRS(NC_X_INT("axis", 1)), 2,
+			   (const uint32_t[]){ reshape2(e, part[1], rows, parts * count), best[1] });
+}
+
 int nc_expand_topk(const struct nc_expand *e)
 {
 	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *y = nc_x_get(e, e->n->out[0]);
@@ -376,6 +439,15 @@ int nc_expand_topk(const struct nc_expand *e)
 	t = nc_x_last(e, nc_x_in(e, 0), (unsigned int)axis, false);
 	memcpy(dim, nc_x_get(e, t)->dim, sizeof(dim));
 	dim[x->rank - 1] = y->dim[axis];
+	if (n > TOPK_ROW && n > 4 * y->dim[axis]) {
+		uint32_t best[2] = { NC_NONE, NC_NONE };
+
+		topk_in_parts(e, t, rows, n, y->dim[axis], best);
+		for (uint32_t i = 0; i < 2; i++)
+			nc_x_result(e, i, nc_x_last(e, nc_x_reshape(e, best[i], x->rank, dim),
+						    (unsigned int)axis, true));
+		return nc_x_done(e);
+	}
 	at = places(e, t, rows, n);
 	number = reshape3(e, nc_x_range(e, n), 1, n, 1);
 	for (uint32_t i = 0; i < 2; i++) {

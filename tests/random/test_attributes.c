@@ -193,6 +193,22 @@ static void test_norms_of_integers(void **state)
 	CHECK(nodes);
 }
 
+/* Rows that are cut into parts: equal elements stay in the order of their indices. */
+static void test_long_topk(void **state)
+{
+#define TOPK(t, n, k, high) \
+	{ .op = "TopK", .opset = 11, .outs = 2, .attr = { INT("largest", high) }, \
+	  .arg = { RANDOM(t, 2, 2, n), KNOWN(I64, 1, k) } }
+	static const struct node nodes[] = {
+		TOPK(F32, 2500, 7, 1), TOPK(I64, 1200, 299, 0), TOPK(F16, 1025, 130, 0),
+		{ .op = "TopK", .opset = 11, .outs = 2, .attr = { INT("axis", 0) },
+		  .arg = { RANDOM(I32, 2, 1301, 2), KNOWN(I64, 1, 3) } },
+	};
+
+	(void)state;
+	CHECK(nodes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_attention_without_keys),
 		cmocka_unit_test(test_scatter_of_bools),
 		cmocka_unit_test(test_norms_of_integers),
+		cmocka_unit_test(test_long_topk),
 		cmocka_unit_test(test_resize_of_old),
 		cmocka_unit_test(test_dropout_of_old),
 	};
