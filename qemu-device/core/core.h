@@ -308,7 +308,7 @@ int npu_dma_fill(struct npu_core *core, const struct npu_desc_fill *d);
 
 /* ---- dma_gather.c ---- */
 
-/* GATHER and SCATTER without ADD. */
+/* GATHER and SCATTER. */
 int npu_dma_gather(struct npu_core *core, const struct npu_desc_gather *d);
 /* Its table leaves the addresses of the context. */
 int npu_dma_gather_refuse(struct npu_core *core, const struct npu_desc_gather *d);

@@ -243,18 +243,9 @@ static int exec_fill(struct npu_core *core, const void *desc)
 	return npu_dma_fill(core, desc);
 }
 
-/* What the device lacks has its capability bit at 0, which npu_check_desc() honours. */
-static int exec_missing(struct npu_core *core, const void *desc)
-{
-	(void)desc;
-	return npu_job_fault(core, NPU_FAULT_UNSUPPORTED, 0, false);
-}
-
 static int exec_gather(struct npu_core *core, const void *desc)
 {
-	const struct npu_desc_hdr *hdr = desc;
-
-	return hdr->flags & NPU_F_ADD ? exec_missing(core, desc) : npu_dma_gather(core, desc);
+	return npu_dma_gather(core, desc);
 }
 
 static int exec_te(struct npu_core *core, const void *desc)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include "core.h"
+#include "kern.h"
 
 /**
  * struct rows - a descriptor with its registers resolved
@@ -112,10 +113,42 @@ static int cast_row(const struct rows *r, uint64_t mem, uint8_t *spm)
 	return 0;
 }
 
+/* memory += SPM, by way of the staging buffer; no piece leaves a page. */
+static int add_row(const struct rows *r, uint64_t mem, const uint8_t *spm)
+{
+	npu_kern_uop_fn *add = r->core->exec.kern->uop_canon[NPU_UOP_FADD];
+	uint32_t *buf = (uint32_t *)(void *)r->core->staging;
+	uint64_t left = (uint64_t)r->d->row_elems * sizeof(*buf);
+
+	while (left) {
+		const uint64_t room = NPU_PAGE_BYTES - mem % NPU_PAGE_BYTES;
+		const size_t part = left < room ? left : room;
+		const struct npu_kern_uop u = {
+			.dst = buf,
+			.src = { buf, (const uint32_t *)(const void *)spm },
+			.count = part / sizeof(*buf),
+		};
+		int ret = npu_va_read(r->core, mem, buf, part);
+
+		if (ret)
+			return ret;
+		add(&u);
+		ret = npu_va_write(r->core, mem, buf, part);
+		if (ret)
+			return ret;
+		mem += part;
+		spm += part;
+		left -= part;
+	}
+	return 0;
+}
+
 static int move_row(const struct rows *r, uint64_t mem, uint8_t *spm)
 {
 	size_t bytes = (size_t)r->d->row_elems * npu_dtype_bytes(r->d->spm.dtype);
 
+	if (r->d->hdr.flags & NPU_F_ADD)
+		return add_row(r, mem, spm);
 	if (r->cast)
 		return cast_row(r, mem, spm);
 	return r->scatter ? npu_va_write(r->core, mem, spm, bytes) :

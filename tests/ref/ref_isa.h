@@ -55,7 +55,7 @@ struct ref_isa_index {
 };
 
 /*
- * Execute a legal GATHER or SCATTER without ADD, of one type on both sides.
+ * Execute a legal GATHER or SCATTER of one type on both sides.
  * False: fault INDEX, of which @bad tells.
  */
 bool ref_isa_gather(const struct ref_isa *m, const struct npu_desc_gather *d,

@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* GATHER and SCATTER of docs/hardware.md section 8, element by element. */
+#include <math.h>
 #include <string.h>
 #include "ref_isa.h"
 
 static uint64_t spm_address(const struct ref_isa *m, const struct npu_ref *ref)
 {
 	return ref->addr + (ref->reg == 0xff ? 0 : m->regs[ref->reg] & 0xffffffff);
+}
+
+static void add(uint8_t *there, const uint8_t *here)
+{
+	float sum, x;
+
+	memcpy(&sum, there, 4);
+	memcpy(&x, here, 4);
+	sum += x;
+	if (isnan(sum))
+		memcpy(there, &(uint32_t){ 0x7fc00000 }, 4);
+	else
+		memcpy(there, &sum, 4);
 }
 
 /* One row; false at an index outside of its limit. */
@@ -42,6 +56,8 @@ static bool row(const struct ref_isa *m, const struct npu_desc_gather *d,
 
 		if (d->hdr.opcode == NPU_OP_GATHER)
 			memcpy(here, there, (size_t)elem_bytes);
+		else if (d->hdr.flags & NPU_F_ADD)
+			add(there, here);
 		else
 			memcpy(there, here, (size_t)elem_bytes);
 	}

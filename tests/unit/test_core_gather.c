@@ -142,7 +142,7 @@ static void write_indices(struct gen *g, const struct npu_desc_gather *d, uint8_
 static void init_gen(struct gen *g, uint64_t seed)
 {
 	gen_init(g, seed);
-	g->limits.caps = NPU_CAP_FP32 | NPU_CAP_GATHER;
+	g->limits.caps = NPU_CAP_FP32 | NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD;
 	g->limits.spm_bytes = BYTES;
 	g->limits.acc_bytes = 16u << 10;
 	g->mem_lo = DATA_VA;
@@ -236,6 +236,65 @@ static void test_duplicates(void **state)
 	assert_int_equal(run(f, &d, simple_regs), 0);
 	assert_true(data[2] == 6 && data[3] == 7 && data[6] == 8 && data[7] == 9);
 	assert_true(data[0] == 0 && data[4] == 0);
+}
+
+/* Rows for one address are added from first to last, whatever the rounding then is. */
+static void test_add_order(void **state)
+{
+	struct fixture *f = *state;
+	struct npu_desc_gather d = simple(NPU_OP_SCATTER, 200, 37, 3);
+	float *row = (float *)(void *)(f->spm + 0x1000), *data = (float *)(void *)f->data;
+	float want[3 * 37];
+	int32_t index[200];
+	struct gen g;
+
+	gen_init(&g, gen_test_seed());
+	d.hdr.flags = NPU_F_ADD;
+	d.spm_stride[2] = 40;
+	for (unsigned int i = 0; i < 3 * 37; i++)
+		want[i] = data[i] = (float)gen_below(&g, 1000);
+	for (unsigned int i = 0; i < 200; i++) {
+		index[i] = (int32_t)gen_below(&g, 3);
+		for (unsigned int j = 0; j < 37; j++) {
+			row[i * 40 + j] = ((float)gen_below(&g, 1000) - 500.0f) *
+					  (float)(1u << gen_below(&g, 30));
+			want[index[i] * 37 + (int)j] += row[i * 40 + j];
+		}
+	}
+	set_indices(f, 200, index);
+	assert_int_equal(run(f, &d, simple_regs), 0);
+	assert_memory_equal(data, want, sizeof(want));
+}
+
+/* What is not readable or not writable is not touched; rows and pages before are. */
+static void test_add_pages(void **state)
+{
+	struct fixture *f = *state;
+	struct npu_desc_gather d = simple(NPU_OP_SCATTER, 2, 1500, 3);
+	uint64_t *pte = core_bus_pte(f->bus, CTX, DATA_VA + NPU_PAGE_BYTES, 0), keep = *pte;
+	static const uint64_t taken[] = { NPU_PTE_READ, NPU_PTE_WRITE };
+	float *row = (float *)(void *)(f->spm + 0x1000), *data = (float *)(void *)f->data;
+
+	d.hdr.flags = NPU_F_ADD;
+	set_indices(f, 2, (int32_t[]){ 0, 1 });
+	for (unsigned int i = 0; i < 3000; i++)
+		row[i] = 1;
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t info;
+
+		for (unsigned int j = 0; j < BYTES / 4; j++)
+			data[j] = 5;
+		*pte = keep & ~taken[i];
+		assert_int_equal(run(f, &d, simple_regs), NPU_FAULT_MMU_PERM);
+		assert_int_equal(fault_va(f), DATA_VA + NPU_PAGE_BYTES);
+		info = fault_reg(f, NPU_QUEUE_FAULT_INFO);
+		assert_int_equal(!!(info & NPU_FAULT_INFO_WRITE), i);
+		assert_true(data[0] == 6 && data[1023] == 6 && data[1024] == 5 && data[2999] == 5);
+	}
+	*pte = keep;
+	assert_int_equal(run(f, &d, simple_regs), 0);
+	assert_true(data[0] == 7 && data[1023] == 7 && data[1024] == 6 && data[2999] == 6 &&
+		    data[3000] == 5);
 }
 
 /* Only rows that are asked for are translated, and the first bad byte is named. */
@@ -370,6 +429,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_add_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_add_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endless, setup, teardown),
