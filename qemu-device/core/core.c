@@ -107,7 +107,7 @@ static void set_engines(struct npu_core *core)
 
 	core->limits = (struct npu_limits){
 		.caps = NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_WGRAD | NPU_CAP_UNPOOL |
-			NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD | NPU_CAP_TRAP,
+			NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD | NPU_CAP_RNG | NPU_CAP_TRAP,
 		.spm_bytes = c->spm_bytes,
 		.acc_bytes = c->acc_bytes,
 		.array_rows = c->array_rows,

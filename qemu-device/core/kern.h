@@ -235,7 +235,7 @@ typedef void npu_kern_columns_fn(const struct npu_kern_columns *c);
  * @scatter: dst[i * stride] = src[i]
  * @spread: dst[i * count + j] = src[i * stride], i below rows and j below count
  * @iota: dst[i] = first + i
- * @uop: by enum npu_uop; NULL for LD, ST, MOV, IOTA, RNG
+ * @uop: by enum npu_uop; NULL for LD, ST, MOV, IOTA
  * @uop_canon: the same with the one NaN of HW 9, for results whose bits are
  *	looked at; NULL where uop gives that one
  * @lanes: reductions by enum npu_rop, of F32 [0], I32 [1], I32 with TRAP [2]

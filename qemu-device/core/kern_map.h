@@ -134,6 +134,20 @@ static inline vi vi_low5(vi x)
 	return vi_and(x, vi_set1(31));
 }
 
+/* HW 10.1 */
+static inline vi vi_philox(vi a, vi b, vi key)
+{
+#pragma GCC unroll 10
+	for (int round = 0; round < 10; round++) {
+		vi hi, lo = vi_mulwide(a, vi_set1(0xd256d193), &hi);
+
+		a = vi_xor(vi_xor(hi, key), b);
+		b = lo;
+		key = vi_add(key, vi_set1(0x9e3779b9));
+	}
+	return a;
+}
+
 /*
  * UOP(NAME, sources, expression in vi a, b, c and vf fa, fb, fc). A NaN that
  * HOST_UOPS give is of whatever kind the host makes.
@@ -152,6 +166,7 @@ static inline vi vi_low5(vi x)
 
 #define UOPS \
 	HOST_UOPS \
+	UOP(RNG, 3, vi_philox(a, b, c)) \
 	UOP(SEL, 3, vi_sel(vi_eq(a, vi_set1(0)), c, b)) \
 	UOP(FMIN, 2, vi_bits(vf_minimum(fa, fb))) \
 	UOP(FMAX, 2, vi_bits(vf_maximum(fa, fb))) \

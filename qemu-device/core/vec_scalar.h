@@ -5,7 +5,8 @@
  *
  * vf: floats, vi: 32-bit integers, vm: lane mask. vf_minq(a, b) is a < b ? a : b
  * and vf_maxq(a, b) is a > b ? a : b: cheap, and b when one is NaN.
- * vi_mulhi() is the upper half of the signed product.
+ * vi_mulhi() is the upper half of the signed product; vi_mulwide() gives the
+ * lower half of the unsigned one and sets *hi to its upper half.
  * vf_minnum(), vf_maxnum() order -0 below +0 but take no care of NaN.
  * vi_of_f() converts integral values that fit. vec_transpose() transposes VLEN
  * vectors.
@@ -115,6 +116,15 @@ static inline vi vi_add(vi a, vi b) { return a + b; }
 static inline vi vi_sub(vi a, vi b) { return a - b; }
 static inline vi vi_mul(vi a, vi b) { return a * b; }
 static inline vi vi_mulhi(vi a, vi b) { return (vi)(((int64_t)(int32_t)a * (int32_t)b) >> 32); }
+
+static inline vi vi_mulwide(vi a, vi b, vi *hi)
+{
+	const uint64_t p = (uint64_t)a * b;
+
+	*hi = (vi)(p >> 32);
+	return (vi)p;
+}
+
 static inline vi vi_and(vi a, vi b) { return a & b; }
 static inline vi vi_or(vi a, vi b) { return a | b; }
 static inline vi vi_xor(vi a, vi b) { return a ^ b; }

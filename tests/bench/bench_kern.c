@@ -488,6 +488,22 @@ static void make_softmax_exp(union any_desc *d)
 	finish(&w);
 }
 
+/* A random number in 0 .. 1 for every element. */
+static void make_uniform(union any_desc *d)
+{
+	struct writer w = start_map(d, 1, ELEMS);
+
+	view(&w, 0, 0, 1);
+	op(&w, NPU_UOP_IOTA, 0, 0, 0, 0);
+	op(&w, NPU_UOP_RNG, 0, 0, constant(&w, 1), constant(&w, 2));
+	/* Of the float 1, the lowest five bits: 0. */
+	op(&w, NPU_UOP_ISHR, 0, 0, NPU_UOP_CONST, 0);
+	op(&w, NPU_UOP_I2F, 0, 0, 0, 0);
+	op(&w, NPU_UOP_FMUL, 0, 0, constant(&w, 0x1p-24f), 0);
+	op(&w, NPU_UOP_ST, 0, 0, 0, 0);
+	finish(&w);
+}
+
 static void make_transpose(union any_desc *d)
 {
 	struct writer w = start_map(d, 256, ELEMS / 256);
@@ -590,6 +606,7 @@ static const struct vector_case {
 	{ "MAP sin", make_sin, NULL, ELEMS },
 	{ "MAP LSTM cell", make_lstm_cell, NULL, ELEMS / 4 },
 	{ "MAP exp(x - row), rows of 28", make_softmax_exp, NULL, ELEMS },
+	{ "MAP uniform random numbers", make_uniform, NULL, ELEMS },
 	{ "MAP transpose 256x256", make_transpose, NULL, ELEMS },
 	{ "REDUCE sum of rows of 128", make_sum_rows, loop_sum_rows, ELEMS },
 	{ "REDUCE sum of 64 columns", make_sum_cols, loop_sum_cols, ELEMS },

@@ -309,11 +309,23 @@ static uint32_t integer_uop(unsigned int op, uint32_t a, uint32_t b)
 	}
 }
 
+static uint32_t philox(uint32_t a, uint32_t b, uint32_t key)
+{
+	for (int round = 0; round < 10; round++, key += 0x9e3779b9) {
+		const uint64_t product = (uint64_t)a * 0xd256d193;
+
+		a = (uint32_t)(product >> 32) ^ key ^ b;
+		b = (uint32_t)product;
+	}
+	return a;
+}
+
 uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c)
 {
 	const float x = as_float(a), y = as_float(b), z = as_float(c);
 
 	switch (op) {
+	case NPU_UOP_RNG: return philox(a, b, c);
 	case NPU_UOP_SEL: return a != 0 ? b : c;
 	case NPU_UOP_FADD: return result(x + y);
 	case NPU_UOP_FSUB: return result(x - y);

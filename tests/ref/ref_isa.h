@@ -61,7 +61,7 @@ struct ref_isa_index {
 bool ref_isa_gather(const struct ref_isa *m, const struct npu_desc_gather *d,
 		    const struct ref_isa_memory *mem, struct ref_isa_index *bad);
 
-/* One micro-op other than LD, ST, MOV, IOTA and RNG on register contents. */
+/* One micro-op other than LD, ST, MOV and IOTA on register contents. */
 uint32_t ref_isa_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c);
 
 /* Whether that is one that traps, and does; @b is not looked at for one source. */

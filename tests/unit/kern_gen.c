@@ -426,7 +426,8 @@ static void map_int_op(struct map_writer *w)
 			map_emit(w, NPU_UOP_IOTA, map_target(w, false), 0, 0, 0);
 		break;
 	case 3:
-		map_emit(w, NPU_UOP_SEL, map_target(w, false), a, b, map_source(w, false));
+		map_emit(w, PICK(g, NPU_UOP_SEL, NPU_UOP_RNG), map_target(w, false), a, b,
+			 map_source(w, false));
 		break;
 	default:
 		map_emit(w, PICK(g, NPU_UOP_IADD, NPU_UOP_ISUB, NPU_UOP_IMUL, NPU_UOP_IDIV,

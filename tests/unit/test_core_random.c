@@ -94,7 +94,7 @@ static void init_gen(struct gen *g, uint64_t seed)
 	gen_init(g, seed);
 	g->limits = (struct npu_limits){
 		.caps = NPU_CAP_FP32 | NPU_CAP_WGRAD | NPU_CAP_UNPOOL | NPU_CAP_GATHER |
-			NPU_CAP_SCATTER_ADD,
+			NPU_CAP_SCATTER_ADD | NPU_CAP_RNG,
 		.spm_bytes = SPM_BYTES,
 		.acc_bytes = ACC_BYTES,
 		.array_rows = 8,

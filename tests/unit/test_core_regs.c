@@ -34,7 +34,8 @@ static const struct {
 	{ NPU_REG_ID, 4, true, 0x3055504e },
 	{ NPU_REG_VERSION, 4, true, 4 },
 	{ NPU_REG_CAPS, 8, true, NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_WGRAD | NPU_CAP_UNPOOL |
-				 NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD | NPU_CAP_TRAP },
+				 NPU_CAP_GATHER | NPU_CAP_SCATTER_ADD | NPU_CAP_RNG |
+				 NPU_CAP_TRAP },
 	{ NPU_REG_ARRAY, 4, true, 12 << 16 | 8 },
 	{ NPU_REG_SPM_BYTES, 4, true, 128u << 10 },
 	{ NPU_REG_ACC_BYTES, 4, true, 16u << 10 },

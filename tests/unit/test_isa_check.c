@@ -686,7 +686,7 @@ static void test_capabilities(void **state)
 		{ "REDUCE.trap rop=sum" REDUCE("(3)", "acc[0]:i32", "spm[0]:i32", "(0,0,1,0)"),
 		  NPU_CAP_FP32 | NPU_CAP_TRAP },
 		{ MAP(V0, "iaddt m0, k0, k0 st v0, m0 k0=1"), NPU_CAP_FP32 | NPU_CAP_TRAP },
-		{ MAP(V0, "rng m0, k0, k0 st v0, m0 k0=1"), NPU_CAP_FP32 | NPU_CAP_RNG },
+		{ MAP(V0, "rng m0, k0, k0, k0 st v0, m0 k0=1"), NPU_CAP_FP32 | NPU_CAP_RNG },
 	};
 	struct gen g;
 

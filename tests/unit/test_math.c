@@ -98,10 +98,10 @@ static const uint8_t uops[] = {
 #include "npu_ops.h.inc"
 };
 
-/* Loads, stores, MOV and IOTA are no kernels; RNG does not exist yet. */
+/* Loads, stores, MOV and IOTA are no kernels. */
 static bool is_kernel(unsigned int op)
 {
-	return op > NPU_UOP_IOTA && op != NPU_UOP_RNG;
+	return op > NPU_UOP_IOTA;
 }
 
 static void test_table_is_complete(void **state)
@@ -115,6 +115,29 @@ static void test_table_is_complete(void **state)
 	}
 	assert_non_null(npu_kern_get(NPU_CORE_VARIANT_AUTO));
 	assert_ptr_equal(npu_kern_get(NPU_CORE_VARIANT_SCALAR), &npu_kern_scalar);
+}
+
+/* The vectors for philox2x32-10 that the authors' library Random123 comes with. */
+static void test_random_numbers(void **state)
+{
+	static const uint32_t known[][4] = {
+		{ 0x00000000, 0x00000000, 0x00000000, 0xff1dae59 },
+		{ 0xffffffff, 0xffffffff, 0xffffffff, 0x2c3f628b },
+		{ 0x243f6a88, 0x85a308d3, 0x13198a2e, 0xdd7ce038 },
+	};
+	uint32_t a[BLOCK], b[BLOCK], c[BLOCK];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		assert_int_equal(ref_isa_uop(NPU_UOP_RNG, known[i][0], known[i][1], known[i][2]),
+				 known[i][3]);
+		for (uint32_t j = 0; j < BLOCK; j++) {
+			a[j] = known[i][0] + j;
+			b[j] = known[i][1] + j % 3;
+			c[j] = known[i][2];
+		}
+		check_block(NPU_UOP_RNG, a, b, c, BLOCK);
+	}
 }
 
 static void test_special_values(void **state)
@@ -297,6 +320,7 @@ int main(void)
 	const char *text = getenv("NPU_TEST_SEED"), *step_text = getenv("NPU_MATH_STEP");
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_is_complete),
+		cmocka_unit_test(test_random_numbers),
 		cmocka_unit_test(test_special_values),
 		cmocka_unit_test(test_random_values),
 		cmocka_unit_test(test_exponents),
