@@ -116,13 +116,18 @@ static void pack_by_tap(const struct wgrad *v, uint32_t row, uint32_t rows,
 	const struct npu_conv_shape *s = &v->s;
 	const float *src[WGRAD_TAP_ROWS];
 	const int64_t count = span->count;
+	uint32_t y = row / s->kw, x = row % s->kw;
+	const float *input_row = wgrad_input_row(v, span, y);
 
-	for (uint32_t t = 0; t < rows; t++) {
-		const uint32_t y = (row + t) / s->kw, x = (row + t) % s->kw;
-		const float *input_row = wgrad_input_row(v, span, y);
-		const int64_t left = span->left + (int64_t)x * s->dil_w;
+	for (uint32_t t = 0; t < rows; t++, x++) {
 		float *dst = buffer + t * NPU_KERN_DEPTH;
+		int64_t left;
 
+		if (x == s->kw) {
+			x = 0;
+			input_row = wgrad_input_row(v, span, ++y);
+		}
+		left = span->left + (int64_t)x * s->dil_w;
 		src[t] = zeros;
 		if (!input_row)
 			continue;

@@ -184,6 +184,7 @@ static double make_conv(const struct conv_case *t, union any_desc *d)
 
 /* Weight gradients; they are in ACC. */
 static const struct conv_case wgrad_cases[] = {
+	{ "WGRAD mission 3x3 1-32 28x28 n8", 8, 28, 1, 32, 3, 1, 0, false },
 	{ "WGRAD mission 3x3 1-32 28x28 n32", 32, 28, 1, 32, 3, 1, 0, false },
 	{ "WGRAD mission 3x3 32-64 13x13 n32", 32, 13, 32, 64, 3, 1, 0, false },
 	{ "WGRAD ResNet 3x3 64-64 56x56", 1, 56, 64, 64, 3, 1, 1, false },
