@@ -73,6 +73,42 @@ static void *add_matmul(uint32_t m)
 	return d;
 }
 
+static const struct npu_conv_shape window = {
+	.n = 1, .h = 8, .w = 8, .c = 4, .oh = 4, .ow = 4, .k = 4, .kh = 2, .kw = 2,
+	.stride_h = 2, .stride_w = 2, .dil_h = 1, .dil_w = 1, .up_h = 1, .up_w = 1,
+};
+
+static void *add_wgrad(uint32_t images)
+{
+	struct npu_desc_wgrad *d = core_cmds_add(&cmds, NPU_OP_WGRAD, sizeof(*d));
+
+	d->shape = window;
+	d->shape.n = (uint16_t)images;
+	return d;
+}
+
+static void *add_unpool(uint32_t images)
+{
+	struct npu_desc_pool *d = core_cmds_add(&cmds, NPU_OP_UNPOOL, sizeof(*d));
+
+	d->hdr.flags = NPU_F_POOL_INDEX;
+	d->shape = window;
+	d->shape.n = (uint16_t)images;
+	return d;
+}
+
+static void *add_scatter(uint32_t rows)
+{
+	struct npu_desc_gather *d = core_cmds_add(&cmds, NPU_OP_SCATTER, sizeof(*d));
+
+	d->hdr.flags = NPU_F_ADD;
+	d->dim[0] = d->dim[1] = 1;
+	d->dim[2] = rows;
+	d->row_elems = 1 + rnd(40);
+	d->limit[0] = 1;
+	return d;
+}
+
 /* Waits only take what was signalled before; a semaphore has one engine per side. */
 static void add_ports(void *desc, unsigned int engine, int pending[NPU_ENGINES][NPU_ENGINES])
 {
@@ -113,10 +149,10 @@ static unsigned int make_stream(void)
 			d = core_cmds_nop(&cmds);
 			break;
 		case NPU_ENGINE_TE:
-			d = add_matmul(1 + rnd(30));
+			d = rnd(3) ? add_matmul(1 + rnd(30)) : add_wgrad(1 + rnd(8));
 			break;
 		case NPU_ENGINE_VE:
-			d = add_map(1 + rnd(900));
+			d = rnd(3) ? add_map(1 + rnd(900)) : add_unpool(1 + rnd(8));
 			break;
 		case NPU_ENGINE_DI:
 			d = rnd(4) ? (void *)core_cmds_copy(&cmds, NPU_OP_LOAD, 0, 0, 0,
@@ -124,7 +160,9 @@ static unsigned int make_stream(void)
 				     (void *)core_cmds_fill(&cmds, 0, 4 + 4 * rnd(2000), 0);
 			break;
 		default:
-			d = core_cmds_copy(&cmds, NPU_OP_STORE, 0, 0, 0, 4 + 4 * rnd(2000));
+			d = rnd(4) ? (void *)core_cmds_copy(&cmds, NPU_OP_STORE, 0, 0, 0,
+							    4 + 4 * rnd(2000)) :
+				     add_scatter(1 + rnd(30));
 			break;
 		}
 		add_ports(d, engine, pending);
