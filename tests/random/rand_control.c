@@ -491,7 +491,6 @@ static bool make_function(struct rg *g, const char *op)
 		return false;
 	f->name = ob_alloc(&g->b, 16);
 	snprintf(f->name, 16, "Function%u", g->names++);
-	f->domain = strcpy(ob_alloc(&g->b, 8), "local");
 	f->n_input = inputs.count;
 	f->input = memcpy(ob_alloc(&g->b, sizeof(inputs.name)), inputs.name, sizeof(inputs.name));
 	f->n_output = outs;

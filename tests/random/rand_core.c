@@ -460,8 +460,12 @@ static void set_functions(struct rg *g, size_t count)
 
 void rg_add_function(struct rg *g, Onnx__FunctionProto *f)
 {
+	/* The model's import outlives a function that is taken back. */
+	static char domain[] = "local";
+
 	onnx__operator_set_id_proto__init(&g->local);
-	g->local.domain = f->domain;
+	f->domain = domain;
+	g->local.domain = domain;
 	g->local.has_version = 1;
 	g->local.version = 1;
 	g->opset_import[0] = &g->b.opset;
