@@ -129,6 +129,7 @@ ok 'suite with an unexpected one' eval ': >known; ! verdict u --unsupported know
 ok 'suite with a model that is cut off' eval 'head -c 60 m.onnx >u/test_op/model.onnx; ! verdict u && grep -q "^FAIL.*not an ONNX model" out'
 ok 'suite without an input' eval 'cp m.onnx u/test_op/model.onnx; rm u/test_op/*/input_0.pb; ! verdict u && grep -q "FAIL.*no tensor for" out'
 ok 'suite without data' eval 'rm -r u/test_op/test_data_set_0; ! verdict u && grep -q "FAIL.*no test_data_set_0" out'
+ok 'suite with a bad tolerance' says 2 'tolerance much is not a number' suite --rtol much s
 ok 'suite without a directory' says 2 'a directory with tests' suite
 ok 'suite of a missing directory' suite 1 'No such file' missing
 ok 'suite on no device' eval '! "$npu" suite s --device sim,acc_bytes=4096 --csv no.csv >out 2>err && [ ! -s out ] && [ ! -e no.csv ] && [ "$(wc -l <err)" = 1 ]'
@@ -169,6 +170,7 @@ ok 'input with another name' says_run 1 'has no input "z"' p.npu --input z=x.bin
 ok 'output with another name' says_run 1 'has no output "z"' p.npu --output z=x.bin
 ok 'too many inputs' says_run 1 'has 1 inputs, 2 files' p.npu --input x.bin --input x.bin
 ok 'repeat of nothing' says_run 2 'positive' p.npu --repeat 0
+ok 'an option without its value' says_run 2 'needs a value' p.npu --rtol
 ok 'bad tolerance' says_run 2 'tolerance -1' p.npu --rtol -1
 ok 'input that is too short' eval 'head -c 31 x.bin >s.bin && says_run 1 "31 bytes, but .x. has 32" p.npu --input s.bin'
 ok 'input that is too long' eval 'cat x.bin x.bin >s.bin && says_run 1 "64 bytes, but .x. has 32" p.npu --input s.bin'
@@ -201,6 +203,7 @@ ok 'dis names nodes' eval 'grep -q "node \"plus\" (Add)" out && grep -q "^MAP" o
 ok 'dis assembles to the same' eval '"$npu" dis p.npu | "$prog_tool" asm p.npu'
 ok 'dis of something else' says 1 'not a program file' dis x.bin
 ok 'dis of a missing file' says 1 'No such file' dis missing.npu
+ok 'dis of nothing' says 2 'one program file is needed' dis
 ok 'dis of a directory' says 1 'not a regular file' dis .
 
 size=$(wc -c <p.npu)

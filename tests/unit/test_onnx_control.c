@@ -241,6 +241,69 @@ static void test_refused(void **state)
 	refused(&b, WORDS("If", "truth value"));
 }
 
+/* A Scan over @in, with a body of the sum of a state and an element. */
+static void scan(struct ob *b, const char *in)
+{
+	Onnx__NodeProto *n = ob_node(b, "Scan", in, "last y");
+
+	ob_node(b, "Add", "s e", "sum");
+	body(b, n, "body", b->graph.n_node - 1, NAMES("s", "e"), NAMES("sum", "sum"));
+	ob_int(b, n, "num_scan_inputs", 1);
+}
+
+/* Names, types and lengths that bodies and nodes do not agree on. */
+static void test_disagreement(void **state)
+{
+	struct ob b;
+	Onnx__NodeProto *n;
+
+	(void)state;
+	begin(&b);
+	branches(&b, "Neg", "Abs", "nowhere");
+	refused(&b, WORDS("If", "no earlier node computes its input nowhere"));
+
+	begin(&b);
+	ob_initializer(&b, "c", BOOL, 0, NULL, &truth[1], 1);
+	n = ob_node(&b, "If", "c", "y");
+	body(&b, n, "then_branch", 1, NULL, 0, NAMES("lost"));
+	refused(&b, WORDS("If", "its body does not compute output lost"));
+
+	begin(&b);
+	ob_input(&b, "c", BOOL, 0, NULL);
+	n = ob_node(&b, "If", "c", "y");
+	ob_node(&b, "Neg", "x", "t");
+	body(&b, n, "then_branch", 1, NULL, 0, NAMES("t"));
+	ob_node(&b, "ReduceSum", "x", "t");
+	body(&b, n, "else_branch", 1, NULL, 0, NAMES("t"));
+	refused(&b, WORDS("If", "different shapes or types"));
+
+	begin(&b);
+	loop(&b, "x - x", "last y");
+	refused(&b, WORDS("Loop", "an int64 and a truth value"));
+
+	begin(&b);
+	ob_initializer(&b, "m", INT64, 0, NULL, INTS(2), sizeof(int64_t));
+	n = loop(&b, "m - -", "last y");
+	refused(&b, WORDS("Loop", "a state has no value before the loop"));
+
+	begin(&b);
+	scan(&b, "- x");
+	refused(&b, WORDS("Scan", "an input is missing"));
+
+	begin(&b);
+	ob_input(&b, "none", FLOAT, 1, INTS(0));
+	scan(&b, "x none");
+	refused(&b, WORDS("Scan", "has no iterations, or more than 65536"));
+
+	begin(&b);
+	ob_input(&b, "four", FLOAT, 1, INTS(4));
+	n = ob_node(&b, "Scan", "x four", "y");
+	ob_node(&b, "Add", "s e", "sum");
+	body(&b, n, "body", 1, NAMES("s", "e"), NAMES("sum"));
+	ob_int(&b, n, "num_scan_inputs", 2);
+	refused(&b, WORDS("Scan", "its sequences have different lengths"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_while),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_disagreement),
 	};
 
 	net_seed();

@@ -221,6 +221,15 @@ static void test_refused(void **state)
 
 	f = (struct fb){ 0 };
 	fb_begin(&f, INTS(3));
+	fb_call(&f, "Pong", "a", "t");
+	fb_function(&f, "Ping", 0, ab, 1, t_out);
+	fb_call(&f, "Ping", "a", "t");
+	fb_function(&f, "Pong", 0, ab, 1, t_out);
+	fb_call(&f, "Ping", "x", "y");
+	refused(&f, WORDS("call each other too deeply"));
+
+	f = (struct fb){ 0 };
+	fb_begin(&f, INTS(3));
 	add_blend(&f);
 	fb_call(&f, "Blend", "x x x", "y");
 	refused(&f, WORDS("Blend", "more inputs"));

@@ -227,7 +227,8 @@ static void test_loops(void **state)
 		{ INT64_MAX, 0, "65536 iterations" },
 		{ 60000, 1, "nodes" },
 		{ 1000, 3, "nodes" },
-		{ 2, 20, "nested too deeply" },
+		{ 2, 17, "bodies are nested too deeply" },
+		{ 2, 20, "it is nested too deeply" },
 	};
 	char text[NC_DIAG_BYTES];
 	struct ob b;

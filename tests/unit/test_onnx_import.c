@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "front.h"
 #include "onnx/onnx.h"
@@ -551,9 +552,16 @@ static void test_damage(void **state)
 
 static void test_files(void **state)
 {
-	char error[200];
+	char path[] = "/tmp/npu-huge-XXXXXX", error[200];
+	int fd = mkstemp(path);
 
 	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)NC_ONNX_BYTES_MAX + 1), 0);
+	close(fd);
+	assert_null(npu_graph_read_onnx(path, NULL, error, sizeof(error)));
+	unlink(path);
+	assert_non_null(strstr(error, "larger than 2 GiB"));
 	assert_null(npu_graph_read_onnx("/nonexistent/model.onnx", NULL, error, sizeof(error)));
 	assert_non_null(strstr(error, "/nonexistent/model.onnx: cannot open: No such file"));
 	assert_null(npu_graph_read_onnx("/dev/null", NULL, error, sizeof(error)));
