@@ -273,6 +273,11 @@ double ev_jitter(const struct ev_call *c, double v)
 	return c->noise ? v * (1 + ev_epsilon(c->in[0]->type) * chance(c->noise)) : v;
 }
 
+double ev_jitter_sum(const struct ev_call *c, double sum)
+{
+	return c->noise ? sum * (1 + ev_epsilon(EV_F32) * chance(c->noise)) : sum;
+}
+
 static void disturb(struct ev_value *x, struct ev_noise *noise)
 {
 	double eps = x->v && ev_is_float(x->type) ? ev_epsilon(x->type) : 0;

@@ -80,5 +80,7 @@ int ev_broadcast(const struct ev_call *c, unsigned int from, unsigned int to, in
 double ev_sigmoid(double v);
 /* @v, rounded in between as the type of input 0 is. */
 double ev_jitter(const struct ev_call *c, double v);
+/* @sum of a long row, rounded as fp32: that is what halves are summed up in, too. */
+double ev_jitter_sum(const struct ev_call *c, double sum);
 
 #endif

@@ -116,8 +116,8 @@ static int64_t under(const struct window *w, const int64_t *o, const int64_t *k)
 
 /* ---- Convolution ---- */
 
-static double conv_sum(const struct window *w, const int64_t *o, const double *x,
-		       const double *weight, int64_t channels, int64_t pixels)
+static double conv_sum(const struct ev_call *c, const struct window *w, const int64_t *o,
+		       const double *x, const double *weight, int64_t channels, int64_t pixels)
 {
 	double sum = 0;
 	int64_t k[SPATIAL_MAX] = { 0 };
@@ -126,7 +126,7 @@ static double conv_sum(const struct window *w, const int64_t *o, const double *x
 		int64_t at = under(w, o, k);
 
 		for (int64_t ch = 0; at >= 0 && ch < channels; ch++)
-			sum += x[ch * pixels + at] * weight[ch * w->taps + t];
+			sum = ev_jitter_sum(c, sum + x[ch * pixels + at] * weight[ch * w->taps + t]);
 	}
 	return sum;
 }
@@ -177,7 +177,7 @@ static int run_conv(struct ev_call *c)
 
 		for (int64_t p = 0; p < w.outs; p++, ev_step(w.n, w.out, o))
 			y[i * w.outs + p] = (b ? b[f] : 0) +
-				conv_sum(&w, o, from, weight->v + f * cg * w.taps, cg, pixels);
+				conv_sum(c, &w, o, from, weight->v + f * cg * w.taps, cg, pixels);
 	}
 	return y ? 0 : -EINVAL;
 }
