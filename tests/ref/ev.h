@@ -46,10 +46,12 @@ struct ev_value {
 /**
  * struct ev_noise - rounding errors put in by chance
  * @on: put them in
+ * @lean: where a rounding decides, which way: -1, 1, or 0 by chance
  * @state: of the random numbers
  */
 struct ev_noise {
 	bool on;
+	int lean;
 	uint64_t state;
 };
 

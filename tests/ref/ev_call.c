@@ -275,7 +275,9 @@ double ev_jitter(const struct ev_call *c, double v)
 
 double ev_jitter_sum(const struct ev_call *c, double sum)
 {
-	return c->noise ? sum * (1 + ev_epsilon(EV_F32) * chance(c->noise)) : sum;
+	if (!c->noise || !ev_is_float(c->in[0]->type))
+		return sum;
+	return sum * (1 + ev_epsilon(EV_F32) * chance(c->noise));
 }
 
 static void disturb(struct ev_value *x, struct ev_noise *noise)
@@ -314,6 +316,37 @@ static int run_disturbed(struct ev_call *c, const struct ev_op *op, struct ev_no
 	return ret;
 }
 
+/*
+ * Almost at a step, a result may be on either side: four roundings away are close. What is
+ * at a step to the bit, after noise, came there without rounding.
+ */
+static bool is_step(const struct ev_call *c, const struct ev_op *op)
+{
+	if (!c->ins || !c->in[0] || !ev_is_float(c->in[0]->type))
+		return false;
+	if (!strncmp(op->name, "Cast", 4))
+		return c->outs && !ev_is_float(c->out[0].type);
+	return !strcmp(op->name, "Round") || !strcmp(op->name, "Floor") || !strcmp(op->name, "Ceil");
+}
+
+static int run_leaning(struct ev_call *c, const struct ev_op *op, const struct ev_noise *noise)
+{
+	const struct ev_value *given = c->in[0];
+	struct ev_value near;
+	int ret = ev_copy(&near, given);
+
+	if (ret)
+		return ret;
+	for (int64_t i = 0; i < near.elems; i++)
+		if (2 * near.v[i] != rint(2 * near.v[i]))
+			near.v[i] += noise->lean * 4 * ev_epsilon(near.type) * fabs(near.v[i]);
+	c->in[0] = &near;
+	ret = op->run(c);
+	c->in[0] = given;
+	ev_free(&near);
+	return ret;
+}
+
 /* Comparisons of floats that are almost equal may go either way. */
 static void doubt(struct ev_call *c, struct ev_noise *noise)
 {
@@ -329,7 +362,7 @@ static void doubt(struct ev_call *c, struct ev_noise *noise)
 		double close = 4 * ev_epsilon(c->in[0]->type) * (fabs(a) + fabs(b));
 
 		if (a != b && fabs(a - b) <= close)
-			c->out[0].v[i] = chance(noise) > 0;
+			c->out[0].v[i] = noise->lean ? noise->lean > 0 : chance(noise) > 0;
 		ev_step(c->out[0].rank, c->out[0].dims, coord);
 	}
 }
@@ -354,7 +387,10 @@ int ev_call_run(struct ev_call *c, struct ev_noise *noise)
 	ret = op->run(c);
 	if (!ret && noise && noise->on && c->outs && c->out[0].type == EV_BOOL)
 		doubt(c, noise);
-	if (!ret && noise && noise->on && !is_exact(c, op)) {
+	if (!ret && noise && noise->on && noise->lean && is_step(c, op)) {
+		ev_call_free(c);
+		ret = run_leaning(c, op, noise);
+	} else if (!ret && noise && noise->on && !is_exact(c, op)) {
 		ev_call_free(c);
 		ret = run_disturbed(c, op, noise);
 	}

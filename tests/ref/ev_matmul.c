@@ -29,8 +29,9 @@ static int run_gemm(struct ev_call *c)
 		double sum = 0;
 
 		for (int64_t k = 0; k < depth; k++)
-			sum += a->v[ta ? k * dims[0] + coord[0] : coord[0] * depth + k] *
-				b->v[tb ? coord[1] * depth + k : k * dims[1] + coord[1]];
+			sum = ev_jitter_sum(c, sum +
+				a->v[ta ? k * dims[0] + coord[0] : coord[0] * depth + k] *
+				b->v[tb ? coord[1] * depth + k : k * dims[1] + coord[1]]);
 		y[i] = alpha * sum;
 		if (c->ins > 2 && c->in[2])
 			y[i] += beta * c->in[2]->v[ev_at_broadcast(c->in[2], 2, coord)];
@@ -80,7 +81,8 @@ static int run_matmul(struct ev_call *c)
 		const double *n = b.v + ev_at_broadcast(&batch_b, rank - 2, coord) * depth * cols;
 
 		for (int64_t k = 0; k < depth; k++)
-			y[i] += m[coord[rank - 2] * depth + k] * n[k * cols + coord[rank - 1]];
+			y[i] = ev_jitter_sum(c, y[i] + m[coord[rank - 2] * depth + k] *
+							n[k * cols + coord[rank - 1]]);
 		if (!ev_is_float(a.type))
 			y[i] = ev_round(a.type, y[i]);
 	}
