@@ -128,10 +128,16 @@ static const char *reduction(struct rg *g, int type)
 	return names[type == EV_BOOL ? 0 : rg_below(g, n)];
 }
 
+/*
+ * A reduction compares every update with every place: 2^30 take more than a minute on the
+ * small device.
+ */
+#define COMPARED_MAX	(1 << 26)
+
 static bool scatter_elements(struct rg *g, const char *op)
 {
 	int x = rg_some(g, any_type(g), 1, 3, RG_ANY), axis, i, u;
-	int64_t dims[REF_MAX_RANK], inner = 1, size;
+	int64_t dims[REF_MAX_RANK], inner = 1, count = 1, size;
 	const struct ev_value *v;
 	const char *how;
 	double *elem;
@@ -142,10 +148,14 @@ static bool scatter_elements(struct rg *g, const char *op)
 	how = reduction(g, v->type);
 	axis = (int)rg_below(g, (uint32_t)v->rank);
 	size = v->dims[axis];
-	for (int k = 0; k < v->rank; k++)
+	for (int k = 0; k < v->rank; k++) {
 		dims[k] = v->dims[k] ? rg_between(g, 1, v->dims[k]) : 0;
+		count *= dims[k];
+	}
 	for (int k = axis + 1; k < v->rank; k++)
 		inner *= dims[k];
+	if (strcmp(how, "none") && v->elems * count > COMPARED_MAX)
+		return false;
 	/* Without a reduction no two may meet: along the axis each has an index of its own. */
 	if (strcmp(how, "none")) {
 		i = indices(g, v->rank, dims, size, true);
