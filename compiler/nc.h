@@ -33,6 +33,7 @@ union nc_desc {
 	struct npu_desc_fill fill;
 	struct npu_desc_gather gather;
 	struct npu_desc_conv conv;
+	struct npu_desc_wgrad wgrad;
 	struct npu_desc_matmul matmul;
 	struct npu_desc_map map;
 	struct npu_desc_reduce reduce;
@@ -91,7 +92,7 @@ enum {
  * @flags: NPU_F_*
  * @node: graph node
  * @dim: loop nest of MATMUL, MAP, REDUCE, FILL, COPY
- * @shape: loop nest of CONV, POOL
+ * @shape: loop nest of CONV, WGRAD, POOL
  * @map: MAP: the program
  * @iota_base: MAP: number of the tile's first element
  * @rop: REDUCE
@@ -100,9 +101,9 @@ enum {
  * @gather: GATHER, SCATTER
  * @first_row: GATHER, SCATTER: elements from the table's start to the tile's
  * @operands: number of operands
- * @operand: CONV: in, weights, acc, bias; MATMUL: a, b, acc, bias; MAP: as in
- *	the program; REDUCE, POOL, COPY: in, out; FILL: out; GATHER, SCATTER:
- *	index, data, table
+ * @operand: CONV: in, weights, acc, bias; WGRAD: in, dy, acc; MATMUL: a, b,
+ *	acc, bias; MAP: as in the program; REDUCE, POOL, COPY: in, out; FILL:
+ *	out; GATHER, SCATTER: index, data, table
  */
 struct nc_tile {
 	uint8_t opcode;
@@ -412,11 +413,13 @@ int nc_window_shape(struct nc_back *b, uint32_t node, const struct kir_window *w
 /**
  * struct nc_acc - accumulators that an epilogue reads
  * @buffer: the buffer
+ * @offset: element at loop position 0
  * @stride: per loop of the epilogue
  * @group: elements between accumulator groups
  */
 struct nc_acc {
 	uint32_t buffer;
+	int64_t offset;
 	int32_t stride[NC_LOOPS];
 	int32_t group;
 };
@@ -436,9 +439,10 @@ int nc_map_template(struct nc_back *b, const struct kir_map *map, union nc_desc 
 void nc_model_map(struct nc_back *b, struct nc_model *m, const struct kir_map *map,
 		  union nc_desc *desc, const uint32_t dim[NC_LOOPS], uint64_t times);
 
-/* tile_matmul.c, tile_conv.c, tile_pool.c, tile_reduce.c, tile_copy.c, tile_gather.c */
+/* tile_matmul.c, tile_conv.c, tile_wgrad.c, tile_pool.c, tile_reduce.c, tile_copy.c, tile_gather.c */
 int nc_tile_matmul(struct nc_back *b, const struct kir_op *op);
 int nc_tile_conv(struct nc_back *b, const struct kir_op *op);
+int nc_tile_wgrad(struct nc_back *b, const struct kir_op *op);
 int nc_tile_pool(struct nc_back *b, const struct kir_op *op);
 int nc_tile_reduce(struct nc_back *b, const struct kir_op *op);
 int nc_tile_copy(struct nc_back *b, const struct kir_op *op);

@@ -40,6 +40,20 @@ static size_t build_conv(const struct nc_back *b, const struct nc_tile *t, const
 	return sizeof(*d);
 }
 
+static size_t build_wgrad(const struct nc_back *b, const struct nc_tile *t, const uint32_t *addr,
+			  struct npu_desc_wgrad *d)
+{
+	const struct nc_operand *o = t->operand;
+
+	d->shape = t->shape;
+	d->in = ref(b, &o[0], addr[0]);
+	d->dy = ref(b, &o[1], addr[1]);
+	d->acc = ref(b, &o[2], addr[2]);
+	memcpy(d->in_stride, o[0].spm_stride, sizeof(d->in_stride));
+	memcpy(d->dy_stride, o[1].spm_stride, sizeof(d->dy_stride));
+	return sizeof(*d);
+}
+
 static size_t build_matmul(const struct nc_back *b, const struct nc_tile *t, const uint32_t *addr,
 			   struct npu_desc_matmul *d)
 {
@@ -191,6 +205,9 @@ size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uin
 	switch (t->opcode) {
 	case NPU_OP_CONV:
 		bytes = build_conv(b, t, addr, &desc->conv);
+		break;
+	case NPU_OP_WGRAD:
+		bytes = build_wgrad(b, t, addr, &desc->wgrad);
 		break;
 	case NPU_OP_MATMUL:
 		bytes = build_matmul(b, t, addr, &desc->matmul);

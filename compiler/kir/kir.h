@@ -165,6 +165,22 @@ struct kir_conv {
 };
 
 /**
+ * struct kir_wgrad - out = epilogue(gradient of a convolution in its weights)
+ * @win: of the convolution; c and k are totals over all groups
+ * @groups: as in struct kir_conv
+ * @in: its input: loops n, h, w, c
+ * @dy: gradient of its output: loops n, oh, ow, k
+ * @epilogue: ndim 4: kh, kw, c / groups, k; accumulator group 0
+ */
+struct kir_wgrad {
+	struct kir_window win;
+	uint32_t groups;
+	struct kir_view in;
+	struct kir_view dy;
+	struct kir_map epilogue;
+};
+
+/**
  * struct kir_pool - window reduction per channel
  * @win: k == c, up_h == up_w == 1
  * @average: else maximum
@@ -246,6 +262,7 @@ struct kir_gather {
 enum kir_kind {
 	KIR_MATMUL,
 	KIR_CONV,
+	KIR_WGRAD,
 	KIR_MAP,
 	KIR_REDUCE,
 	KIR_POOL,
@@ -264,6 +281,7 @@ struct kir_op {
 	union {
 		struct kir_matmul matmul;
 		struct kir_conv conv;
+		struct kir_wgrad wgrad;
 		struct kir_map map;
 		struct kir_reduce reduce;
 		struct kir_pool pool;

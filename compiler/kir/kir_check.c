@@ -197,6 +197,22 @@ static const char *check_conv(const struct kir *k, const struct kir_conv *c)
 	return check_program(&c->epilogue, 1);
 }
 
+static const char *check_wgrad(const struct kir *k, const struct kir_wgrad *g)
+{
+	const struct kir_window *w = &g->win;
+	const char *error = check_window(w);
+
+	if (error)
+		return error;
+	if (g->groups < 1 || w->c % g->groups || w->k % g->groups)
+		return "channels are not a multiple of groups";
+	if (!same_dims(&g->epilogue, (uint32_t[]){ w->kh, w->kw, w->c / g->groups, w->k }))
+		return "epilogue's dimensions are not kh, kw, c / groups, k";
+	if (g->in.tensor >= k->tensors || g->dy.tensor >= k->tensors)
+		return "no input or gradient";
+	return check_program(&g->epilogue, 1);
+}
+
 static const char *check_matmul(const struct kir *k, const struct kir_matmul *m)
 {
 	if (!check_dims((uint32_t[]){ m->b0, m->b1, m->m, m->n, m->k }, 5))
@@ -289,6 +305,8 @@ static const char *check_shape(const struct kir *k, const struct kir_op *op)
 		return check_matmul(k, &op->matmul);
 	case KIR_CONV:
 		return check_conv(k, &op->conv);
+	case KIR_WGRAD:
+		return check_wgrad(k, &op->wgrad);
 	case KIR_MAP:
 		return check_dims(op->map.dim, op->map.ndim) ? check_program(&op->map, 0) :
 			"dimension is 0 or too large";
@@ -307,8 +325,8 @@ static const char *check_shape(const struct kir *k, const struct kir_op *op)
 /* Array operands of TE and POOL are F32; maps take both types as bits. */
 static bool needs_f32(const struct kir_op *op, const struct kir_access *a)
 {
-	return (op->kind == KIR_MATMUL || op->kind == KIR_CONV || op->kind == KIR_POOL) &&
-	       !a->in_map;
+	return (op->kind == KIR_MATMUL || op->kind == KIR_CONV || op->kind == KIR_WGRAD ||
+		op->kind == KIR_POOL) && !a->in_map;
 }
 
 static const char *check_view(const struct kir *k, const struct kir_op *op,

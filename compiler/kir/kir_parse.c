@@ -490,6 +490,15 @@ static void conv(struct parser *p, struct kir_conv *c)
 	map(p, &c->epilogue);
 }
 
+static void wgrad(struct parser *p, struct kir_wgrad *g)
+{
+	window(p, &g->win);
+	g->groups = field(p, "groups=");
+	operand(p, "in=", &g->in, 4);
+	operand(p, "dy=", &g->dy, 4);
+	map(p, &g->epilogue);
+}
+
 static void reduce(struct parser *p, struct kir_reduce *r)
 {
 	char name[WORD_BYTES];
@@ -560,9 +569,9 @@ static void op(struct parser *p)
 	/* A gather in the other direction. */
 	enum { SCATTER = KIR_GATHER + 1 };
 	static const char *const kinds[] = {
-		[KIR_MATMUL] = "matmul", [KIR_CONV] = "conv", [KIR_MAP] = "map",
-		[KIR_REDUCE] = "reduce", [KIR_POOL] = "pool", [KIR_COPY] = "copy",
-		[KIR_GATHER] = "gather", [SCATTER] = "scatter",
+		[KIR_MATMUL] = "matmul", [KIR_CONV] = "conv", [KIR_WGRAD] = "wgrad",
+		[KIR_MAP] = "map", [KIR_REDUCE] = "reduce", [KIR_POOL] = "pool",
+		[KIR_COPY] = "copy", [KIR_GATHER] = "gather", [SCATTER] = "scatter",
 	};
 	unsigned int kind = 0;
 	struct kir_op *o;
@@ -587,6 +596,9 @@ static void op(struct parser *p)
 		break;
 	case KIR_CONV:
 		conv(p, &o->conv);
+		break;
+	case KIR_WGRAD:
+		wgrad(p, &o->wgrad);
 		break;
 	case KIR_MAP:
 		map(p, &o->map);

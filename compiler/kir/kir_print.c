@@ -232,6 +232,14 @@ static void print_op(FILE *out, const struct kir_op *op)
 		print_map(out, &c->epilogue);
 		break;
 	}
+	case KIR_WGRAD:
+		fprintf(out, "wgrad n%" PRIu32, op->node);
+		print_window(out, &op->wgrad.win);
+		fprintf(out, " groups=%" PRIu32, op->wgrad.groups);
+		print_operand(out, "in", &op->wgrad.in, 4);
+		print_operand(out, "dy", &op->wgrad.dy, 4);
+		print_map(out, &op->wgrad.epilogue);
+		break;
 	case KIR_MAP:
 		fprintf(out, "map n%" PRIu32, op->node);
 		print_map(out, &op->map);

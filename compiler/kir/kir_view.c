@@ -14,6 +14,8 @@ struct kir_map *kir_op_map(struct kir_op *op)
 		return &op->matmul.epilogue;
 	case KIR_CONV:
 		return &op->conv.epilogue;
+	case KIR_WGRAD:
+		return &op->wgrad.epilogue;
 	default:
 		return NULL;
 	}
@@ -66,9 +68,9 @@ uint32_t kir_gather_elems(const struct kir_gather *g)
 	return elems > UINT32_MAX ? 0 : (uint32_t)elems;
 }
 
-bool kir_conv_depthwise(const struct kir_conv *c)
+bool kir_depthwise(const struct kir_window *w, uint32_t groups)
 {
-	return c->groups > 1 && c->groups == c->win.c && c->win.k == c->win.c;
+	return groups > 1 && groups == w->c && w->k == w->c;
 }
 
 static uint64_t group_elems(const struct kir_conv *c)
@@ -81,14 +83,14 @@ static uint64_t group_elems(const struct kir_conv *c)
 uint32_t kir_conv_packed_elems(const struct kir_conv *c)
 {
 	const struct kir_window *w = &c->win;
-	uint64_t elems = kir_conv_depthwise(c) ? w->k : (uint64_t)w->k / c->groups + c->panel;
+	uint64_t elems = kir_depthwise(&c->win, c->groups) ? w->k : (uint64_t)w->k / c->groups + c->panel;
 	uint64_t limit = UINT32_MAX;
 
 	/* An upper bound first: the product of five dimensions may be too large for 64 bits. */
 	if (elems > limit || w->kh > limit / elems || w->kw > limit / (elems *= w->kh))
 		return 0;
 	elems *= w->kw;
-	if (kir_conv_depthwise(c))
+	if (kir_depthwise(&c->win, c->groups))
 		return (uint32_t)elems;
 	if (w->c > limit / elems)
 		return 0;
@@ -101,7 +103,7 @@ uint64_t kir_conv_packed_at(const struct kir_conv *conv, uint32_t k, uint32_t c,
 	const struct kir_window *w = &conv->win;
 	uint32_t k_group = w->k / conv->groups;
 
-	if (kir_conv_depthwise(conv))
+	if (kir_depthwise(w, conv->groups))
 		return ((uint64_t)y * w->kw + x) * w->k + k;
 	return k / k_group * group_elems(conv) +
 		npu_weight_index(k % k_group, c, y, x, w->c / conv->groups, w->kh, w->kw,
@@ -148,6 +150,15 @@ unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACC
 				   (uint32_t[]){ w->k, w->c / c->groups, w->kh, w->kw });
 		add_access(&l, &c->bias, "bias", false, 1, (uint32_t[]){ w->k });
 		add_map(&l, &c->epilogue);
+		break;
+	}
+	case KIR_WGRAD: {
+		struct kir_wgrad *g = &op->wgrad;
+		const struct kir_window *w = &g->win;
+
+		add_access(&l, &g->in, "in", false, 4, (uint32_t[]){ w->n, w->h, w->w, w->c });
+		add_access(&l, &g->dy, "dy", false, 4, (uint32_t[]){ w->n, w->oh, w->ow, w->k });
+		add_map(&l, &g->epilogue);
 		break;
 	}
 	case KIR_MAP:

@@ -32,7 +32,7 @@ struct kir_access {
 uint32_t kir_gather_elems(const struct kir_gather *g);
 
 /* Channels do not mix, and the array has a mode for it. */
-bool kir_conv_depthwise(const struct kir_conv *c);
+bool kir_depthwise(const struct kir_window *w, uint32_t groups);
 /* Elements of packed weights, group after group; 0: 2^32 or more. */
 uint32_t kir_conv_packed_elems(const struct kir_conv *c);
 /* Where the packed weight (k, c, y, x) is; @k counts over all groups, @c in one. */

@@ -109,6 +109,9 @@ static unsigned int stored_by(const struct kir_map *p, const struct kir_operand 
  */
 static bool independent(struct kir_op *producer, const struct kir_map *p, const struct kir_map *m)
 {
+	struct kir_access access[KIR_ACCESSES_MAX];
+	unsigned int count;
+
 	for (unsigned int i = 0; i < m->operands; i++) {
 		const struct kir_operand *o = &m->operand[i];
 
@@ -124,19 +127,13 @@ static bool independent(struct kir_op *producer, const struct kir_map *p, const 
 	}
 	if (producer->kind == KIR_MAP)
 		return true;
-	for (unsigned int i = 0; i < m->operands; i++) {
-		uint32_t tensor = m->operand[i].view.tensor;
-		const struct kir_view *in = producer->kind == KIR_CONV ? &producer->conv.in :
-			&producer->matmul.a;
-		const struct kir_view *w = producer->kind == KIR_CONV ? &producer->conv.weights :
-			&producer->matmul.b;
-		const struct kir_view *bias = producer->kind == KIR_CONV ? &producer->conv.bias :
-			&producer->matmul.bias;
-
-		if (m->operand[i].write && (in->tensor == tensor || w->tensor == tensor ||
-					    bias->tensor == tensor))
-			return false;
-	}
+	/* An epilogue runs while other tiles still read what the operation is about. */
+	count = kir_op_accesses(producer, access);
+	for (unsigned int i = 0; i < m->operands; i++)
+		for (unsigned int j = 0; j < count; j++)
+			if (m->operand[i].write && !access[j].in_map &&
+			    access[j].view->tensor == m->operand[i].view.tensor)
+				return false;
 	return true;
 }
 

@@ -247,7 +247,7 @@ static int64_t add_packed(struct pack *p, uint32_t node, const struct kir_conv *
 	to.tensor = (uint32_t)tensor;
 	if (known)
 		return tensor;
-	ret = kir_conv_depthwise(c) ? copy_depthwise(p, node, c, to) : copy_parts(p, node, c, to);
+	ret = kir_depthwise(&c->win, c->groups) ? copy_depthwise(p, node, c, to) : copy_parts(p, node, c, to);
 	return ret ? ret : tensor;
 }
 

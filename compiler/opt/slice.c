@@ -61,6 +61,7 @@ static unsigned int op_dims(const struct kir_op *op)
 		return op->reduce.ndim;
 	case KIR_COPY:
 		return op->copy.ndim;
+	case KIR_WGRAD: /* its sum goes over the samples */
 	case KIR_GATHER:
 		return 0;
 	}

@@ -66,7 +66,7 @@ struct candidate {
 /* Windows and vectors want their innermost loop contiguous. */
 static bool fits_in_place(const struct kir_op *op, const struct kir_access *a)
 {
-	bool window = op->kind == KIR_CONV || op->kind == KIR_POOL;
+	bool window = op->kind == KIR_CONV || op->kind == KIR_WGRAD || op->kind == KIR_POOL;
 	bool bias = (op->kind == KIR_MATMUL && a->view == &op->matmul.bias) ||
 		(op->kind == KIR_CONV && a->view == &op->conv.bias);
 	unsigned int inner = a->ndim - 1;
@@ -81,7 +81,7 @@ static bool fits_in_place(const struct kir_op *op, const struct kir_access *a)
 	if (a->in_map || (!window && !bias))
 		return true;
 	/* Descriptors of some of the channels need those of all taps together. */
-	if (op->kind == KIR_CONV && a->view == &op->conv.weights && kir_conv_depthwise(&op->conv))
+	if (op->kind == KIR_CONV && a->view == &op->conv.weights && kir_depthwise(&op->conv.win, op->conv.groups))
 		return false;
 	return a->dim[inner] == 1 || a->view->stride[inner] == 1;
 }

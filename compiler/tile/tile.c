@@ -118,6 +118,8 @@ static int tile_op(struct nc_back *b, struct kir_op *op)
 		return nc_tile_matmul(b, op);
 	case KIR_CONV:
 		return nc_tile_conv(b, op);
+	case KIR_WGRAD:
+		return nc_tile_wgrad(b, op);
 	case KIR_MAP:
 		return nc_tile_map(b, op);
 	case KIR_REDUCE:
@@ -189,7 +191,8 @@ int nc_tile_dump(const struct nc_back *b, FILE *out)
 			t->node);
 		if (t->flags)
 			fprintf(out, " flags=0x%x", t->flags);
-		if (t->opcode == NPU_OP_CONV || t->opcode == NPU_OP_POOL)
+		if (t->opcode == NPU_OP_CONV || t->opcode == NPU_OP_WGRAD ||
+		    t->opcode == NPU_OP_POOL)
 			fprintf(out, " n=%u h=%u w=%u c=%u oh=%u ow=%u k=%u kh=%u kw=%u pad=[%d,%d]",
 				t->shape.n, t->shape.h, t->shape.w, t->shape.c, t->shape.oh,
 				t->shape.ow, t->shape.k, t->shape.kh, t->shape.kw,

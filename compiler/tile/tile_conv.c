@@ -328,7 +328,7 @@ int nc_tile_conv(struct nc_back *b, const struct kir_op *op)
 	struct conv_arg a = {
 		.b = b, .op = c, .map_desc = &desc,
 		.rows = nc_window_rows(w), .columns = nc_window_columns(w),
-		.depthwise = kir_conv_depthwise(c),
+		.depthwise = kir_depthwise(&c->win, c->groups),
 	};
 	uint32_t groups = a.depthwise ? 1 : c->groups;
 	uint32_t tile[DIMS] = { 0 };

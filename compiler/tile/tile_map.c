@@ -23,7 +23,8 @@ int nc_add_map(struct nc_back *b, uint32_t node, const struct kir_map *map,
 
 		if (o->acc)
 			nc_operand_buffer(b, &t->operand[i], acc->buffer,
-					  (int64_t)o->acc_group * acc->group, dim, acc->stride);
+					  acc->offset + (int64_t)o->acc_group * acc->group, dim,
+					  acc->stride);
 		else
 			nc_operand_view(b, &t->operand[i], &o->view, at, dim, NC_PACK_MEMORY);
 		t->operand[i].write = o->write;

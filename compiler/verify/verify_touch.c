@@ -140,6 +140,37 @@ static void conv(struct list *l, const struct npu_desc_conv *d, uint32_t cols)
 	l->touch[l->count - 1].shared = d->hdr.flags & NPU_F_ACCUMULATE;
 }
 
+/* Packed gradients: panels that are whole, then the columns that the last one has. */
+static void add_gradients(struct list *l, const struct npu_desc_wgrad *d, bool write,
+			  uint32_t cols)
+{
+	const struct npu_conv_shape *s = &d->shape;
+	bool depthwise = d->hdr.flags & NPU_F_DEPTHWISE;
+	bool shared = write && d->hdr.flags & NPU_F_ACCUMULATE;
+	uint64_t rows = (uint64_t)s->kh * s->kw * s->c;
+	uint64_t whole = depthwise ? rows : s->k / cols * rows * cols;
+	uint64_t rest = depthwise ? 0 : s->k % cols;
+	struct npu_ref last = d->acc;
+
+	last.addr += (uint32_t)(whole * npu_dtype_bytes(last.dtype));
+	if (whole)
+		add(l, "acc", &d->acc, write, 1, &whole, (int32_t[]){ 1 })->shared = shared;
+	if (rest)
+		add(l, "acc", &last, write, 2, (uint64_t[]){ rows, rest },
+		    (int32_t[]){ (int32_t)cols, 1 })->shared = shared;
+}
+
+static void wgrad(struct list *l, const struct npu_desc_wgrad *d, uint32_t cols)
+{
+	const struct npu_conv_shape *s = &d->shape;
+
+	add_image(l, "in", &d->in, false, d->in_stride, s->n, s->h, s->w, s->c);
+	add_image(l, "dy", &d->dy, false, d->dy_stride, s->n, s->oh, s->ow, s->k);
+	if (d->hdr.flags & NPU_F_ACCUMULATE)
+		add_gradients(l, d, false, cols);
+	add_gradients(l, d, true, cols);
+}
+
 static void matmul(struct list *l, const struct npu_desc_matmul *d)
 {
 	uint64_t b0 = d->dim[0], b1 = d->dim[1], m = d->dim[2], n = d->dim[3], k = d->dim[4];
@@ -241,6 +272,9 @@ unsigned int verify_touches(const void *desc, uint32_t array_cols,
 		break;
 	case NPU_OP_CONV:
 		conv(&l, desc, array_cols);
+		break;
+	case NPU_OP_WGRAD:
+		wgrad(&l, desc, array_cols);
 		break;
 	case NPU_OP_MATMUL:
 		matmul(&l, desc);

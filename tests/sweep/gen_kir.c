@@ -418,6 +418,37 @@ static void gen_conv(struct gen *g)
 	publish_map(g, &c->epilogue);
 }
 
+/* Input, output gradient, and gradients of the weights stored in any order. */
+static void gen_wgrad(struct gen *g)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_WGRAD, 0);
+	struct kir_wgrad *c = &op->wgrad;
+	struct kir_window *w = &c->win;
+	uint64_t macs = (uint64_t)g->elems * 16;
+	uint32_t c_group, k_group;
+
+	gen_window(g, w, gen_chance(g, 20) ? 7 : 3, gen_chance(g, 15) ? 3 : 1);
+	macs /= (uint64_t)w->oh * w->ow * w->kh * w->kw;
+	c_group = macs < 2 ? 1 : size(g, macs < 200 ? (uint32_t)macs : 200);
+	macs /= c_group;
+	k_group = macs < 2 ? 1 : size(g, macs < 150 ? (uint32_t)macs : 150);
+	macs /= k_group;
+	c->groups = macs < 2 || gen_chance(g, 60) ? 1 : gen_range(g, 1, macs < 6 ? (uint32_t)macs : 6);
+	if (gen_chance(g, 15)) {
+		c->groups = c_group;
+		c_group = 1;
+		k_group = gen_chance(g, 80) ? 1 : 2;
+	}
+	macs /= c->groups;
+	w->n = macs < 2 ? 1 : gen_range(g, 1, macs < 9 ? (uint32_t)macs : 9);
+	w->c = c_group * c->groups;
+	w->k = k_group * c->groups;
+	read_view(g, &c->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
+	read_view(g, &c->dy, NPU_F32, (uint32_t[]){ w->n, w->oh, w->ow, w->k }, 4, 3);
+	epilogue(g, &c->epilogue, (uint32_t[]){ w->kh, w->kw, c_group, w->k }, 1);
+	publish_map(g, &c->epilogue);
+}
+
 static void gen_pool(struct gen *g)
 {
 	struct kir_op *op = kir_add_op(g->k, KIR_POOL, 0);
@@ -665,7 +696,7 @@ struct kir *gen_kir(struct nc_arena *arena, uint64_t seed, uint32_t elems)
 	for (unsigned int i = 0; i < ops; i++) {
 		static void (*const gen[])(struct gen *) = {
 			gen_map, gen_matmul, gen_conv, gen_pool, gen_reduce, gen_copy, gen_gather,
-			gen_map, gen_matmul, gen_conv,
+			gen_map, gen_matmul, gen_conv, gen_wgrad,
 		};
 
 		if (gen_chance(&g, 15) && gen_update(&g))

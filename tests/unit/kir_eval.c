@@ -359,6 +359,31 @@ static void eval_conv(struct kir_data *d, const struct kir_conv *c)
 	} while (next(4, c->epilogue.dim, i));
 }
 
+/* Epilogue loops kh, kw, c, k; sums in ascending order of n, oh, ow. */
+static void eval_wgrad(struct kir_data *d, const struct kir_wgrad *g)
+{
+	const struct kir_window *w = &g->win;
+	const uint32_t places[3] = { w->n, w->oh, w->ow };
+	uint32_t c_group = w->c / g->groups, k_group = w->k / g->groups, i[4] = { 0 };
+
+	do {
+		uint32_t channel = i[3] / k_group * c_group + i[2], p[3] = { 0 };
+		float acc = 0.0f;
+
+		do {
+			int64_t row = tap_row(w, p[1], i[0]), column = tap_column(w, p[2], i[1]);
+			float in = 0.0f;
+
+			if (row >= 0 && column >= 0)
+				in = load(d, &g->in, 4, (uint32_t[]){ p[0], (uint32_t)row,
+								      (uint32_t)column, channel });
+			acc = fmaf(in, load(d, &g->dy, 4, (uint32_t[]){ p[0], p[1], p[2], i[3] }),
+				   acc);
+		} while (next(3, places, p));
+		run_map(d, &g->epilogue, i, &acc);
+	} while (next(4, g->epilogue.dim, i));
+}
+
 static void eval_pool(struct kir_data *d, const struct kir_pool *p)
 {
 	const struct kir_window *w = &p->win;
@@ -559,6 +584,9 @@ void kir_eval(struct kir_data *d)
 			break;
 		case KIR_CONV:
 			eval_conv(d, &op->conv);
+			break;
+		case KIR_WGRAD:
+			eval_wgrad(d, &op->wgrad);
 			break;
 		case KIR_MAP:
 			eval_map(d, &op->map);

@@ -29,6 +29,8 @@ static const char everything[] =
 	"map n0 map=[4,6] ld:t0+0(6,1) st:t2+0(6,1) k=[0,-1.5f,0x7f800000] { m0=LD o0; m1=FMAX m0,k0; m2=FMA m1,k1,k2; ST o1,m2 }\n"
 	"matmul n0 dim=[1,1,4,6,6] groups=2 a=t0+0(0,0,6,1) b=t0+0(0,0,0,1) bias=none map=[1,1,4,3] acc:0 acc:1 st:t1+0(0,0,6,1) st:t1+3(0,0,6,1) { m0=LD o0; m1=LD o1; ST o2,m0; ST o3,m1 }\n"
 	"conv n0 n=1 h=4 w=6 c=1 oh=3 ow=5 k=1 kh=2 kw=2 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 in=t0+0(24,6,1,1) weights=t3+0(4,4,2,1) bias=t3+1(1) map=[1,3,5,1] acc:0 st:t2+0(15,5,1,1) { m0=LD o0; ST o1,m0 }\n"
+	"conv n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 panel=4 in=t0+0(24,6,1,1) weights=t3+0(1) bias=none map=[1,4,6,1] acc:0 st:t2+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n"
+	"wgrad n0 n=2 h=1 w=3 c=4 oh=1 ow=2 k=6 kh=1 kw=2 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=2 in=t0+0(12,12,4,1) dy=t0+0(12,12,6,1) map=[1,2,2,6] acc:0 st:t2+0(0,1,2,4) { m0=LD o0; ST o1,m0 }\n"
 	"reduce n0 dim=[4,6] axes=0x2 rop=ARGMAX in=t0+0(6,1) out=t4+0(1,0)\n"
 	"pool n0 n=1 h=4 w=6 c=1 oh=2 ow=3 k=1 kh=2 kw=2 stride=[2,2] dil=[1,1] pad=[0,0] up=[1,1] kind=average_pad in=t0+0(24,6,1,1) out=t2+0(6,3,1,1)\n"
 	"copy n0 dim=[24] in=none out=t2+0(1) value=1f\n"
@@ -210,6 +212,14 @@ static void test_invariants(void **state)
 		  "packed weights are not one run" },
 		{ "conv n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 panel=25 in=t0+0(24,6,1,1) weights=t0+0(1) bias=none map=[1,4,6,1] acc:0 st:t1+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n",
 		  "view leaves its tensor" },
+		{ "wgrad n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 in=t0+0(24,6,1,1) dy=t0+0(24,6,1,1) map=[1,4,6,1] acc:0 st:t1+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n",
+		  "epilogue's dimensions are not kh" },
+		{ "wgrad n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=2 in=t0+0(24,6,1,1) dy=t0+0(24,6,1,1) map=[1,1,1,1] acc:0 st:t1+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n",
+		  "multiple of groups" },
+		{ "wgrad n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 in=t0+0(24,6,1,1) dy=t2+0(24,6,1,1) map=[1,1,1,1] acc:0 st:t1+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n",
+		  "no operation has written" },
+		{ "wgrad n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 in=t0+0(24,6,1,1) dy=t4+0(24,6,1,1) map=[1,1,1,1] acc:0 st:t1+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n",
+		  "element type is not f32" },
 		{ "pool n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=0 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] kind=max in=t0+0(24,6,1,1) out=t1+0(24,6,1,1)\n",
 		  "window field out of range" },
 	};
