@@ -102,6 +102,17 @@ ATTRS(window_conv) = {
 	LIST("ups", INTS),
 	END
 };
+/* As above, and the window of the weights. */
+ATTRS(weight_grad) = {
+	LIST("dilations", INTS),
+	INT("group", 1),
+	LIST("kernel_shape", INTS),
+	LIST("pads", INTS),
+	LIST("sizes", INTS),
+	LIST("strides", INTS),
+	LIST("ups", INTS),
+	END
+};
 ATTRS(max_unpool) = {
 	LIST("kernel_shape", INTS),
 	LIST("pads", INTS),

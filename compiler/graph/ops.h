@@ -91,6 +91,7 @@ INFER(pool);
 INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
+INFER(weight_grad);
 /* expand_resize.c, expand_einsum.c, expand_loss.c, expand_sample.c, expand_signal.c */
 INFER(affine_grid);
 INFER(dft);
@@ -209,6 +210,7 @@ EVAL(size);
 LOWER(arg);
 LOWER(concat);
 LOWER(conv);
+LOWER(weight_grad);
 LOWER(dropout);
 LOWER(fill);
 LOWER(gather_elements);

@@ -124,7 +124,7 @@ static int window_pads(struct npu_graph *g, const struct nc_node *n, struct nc_w
 	return 0;
 }
 
-/* WindowConv says everything itself. */
+/* WindowConv and WeightGrad say everything themselves. */
 static void window_explicit(const struct nc_node *n, struct nc_window *w)
 {
 	for (unsigned int i = 0; i < w->spatial; i++) {
@@ -170,7 +170,7 @@ int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window
 			ret = nc_node_error(&g->diag, n, -ENOTSUP, "input %s is empty",
 					    nc_shape_text(x, text));
 	}
-	if (!ret && n->op->code == NC_OP_WindowConv) {
+	if (!ret && (n->op->code == NC_OP_WindowConv || n->op->code == NC_OP_WeightGrad)) {
 		window_explicit(n, w);
 		return 0;
 	}
@@ -240,6 +240,31 @@ int nc_infer_window_conv(struct npu_graph *g, struct nc_node *n)
 	int ret = nc_window_get(g, n, &win);
 
 	return ret ? ret : window_output(g, n, &win, nc_in(g, n, 1)->dim[0]);
+}
+
+/* [k, c / group, window] */
+int nc_infer_weight_grad(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *x = nc_in(g, n, 0), *dy = nc_in(g, n, 1);
+	int64_t dim[NPU_GRAPH_RANK_MAX], group = nc_attr(n, "group")->i;
+	char tx[NC_SHAPE_TEXT], ty[NC_SHAPE_TEXT];
+	struct nc_window win;
+	int ret = nc_window_get(g, n, &win);
+	bool fits = !ret && dy->rank == x->rank && dy->dtype == x->dtype && group >= 1 &&
+		x->dim[0] == dy->dim[0] && x->dim[1] % group == 0 && dy->dim[1] % group == 0;
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; fits && i < win.spatial; i++)
+		fits = dy->dim[2 + i] == win.out[i];
+	if (!fits)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "input %s and gradient %s do not belong to one convolution of %" PRId64 " groups",
+				     nc_shape_text(x, tx), nc_shape_text(dy, ty), group);
+	dim[0] = dy->dim[1];
+	dim[1] = x->dim[1] / group;
+	memcpy(dim + 2, win.kernel, win.spatial * sizeof(*dim));
+	return nc_tensor_shape(g, n, n->out[0], x->dtype, x->rank, dim);
 }
 
 int nc_infer_conv_transpose(struct npu_graph *g, struct nc_node *n)

@@ -47,10 +47,11 @@ static struct nc_view image_as_nhwc(const struct nc_view *v)
 	return r;
 }
 
-static int window(struct nc_legal *l, const struct nc_node *n, struct nc_window *w,
-		  struct kir_window *win)
+/* @y: an output of the window, for its channels. */
+static int window(struct nc_legal *l, const struct nc_node *n, const struct nc_tensor *y,
+		  struct nc_window *w, struct kir_window *win)
 {
-	const struct nc_tensor *x = nc_in(l->g, n, 0), *y = nc_out(l->g, n, 0);
+	const struct nc_tensor *x = nc_in(l->g, n, 0);
 	unsigned int last;
 	int ret = nc_window_get(l->g, n, w);
 
@@ -90,7 +91,7 @@ int nc_lower_conv(struct nc_legal *l, const struct nc_node *n)
 	struct nc_window w;
 	struct nc_loop lp;
 	struct kir_op *op;
-	int ret = window(l, n, &w, &conv.win);
+	int ret = window(l, n, nc_out(l->g, n, 0), &w, &conv.win);
 
 	ret = ret ? ret : nc_legal_in(l, n, 0, &in);
 	ret = ret ? ret : nc_legal_in(l, n, 1, &weights);
@@ -118,6 +119,50 @@ int nc_lower_conv(struct nc_legal *l, const struct nc_node *n)
 	if (!op)
 		return l->err;
 	op->conv = conv;
+	return 0;
+}
+
+/* [k, c, kw] or [k, c, kh, kw] as the loops kh, kw, c, k. */
+static struct nc_view weights_as_hwck(const struct nc_view *v)
+{
+	unsigned int last = v->rank - 1;
+	struct nc_view r = { .tensor = v->tensor, .rank = 4, .offset = v->offset };
+
+	memcpy(r.dim, (int64_t[]){ last == 3 ? v->dim[2] : 1, v->dim[last], v->dim[1], v->dim[0] },
+	       4 * sizeof(*r.dim));
+	memcpy(r.stride, (int64_t[]){ last == 3 ? v->stride[2] : 0, v->stride[last], v->stride[1],
+				      v->stride[0] }, 4 * sizeof(*r.stride));
+	return r;
+}
+
+int nc_lower_weight_grad(struct nc_legal *l, const struct nc_node *n)
+{
+	struct kir_wgrad grad = { .groups = (uint32_t)nc_attr(n, "group")->i };
+	struct nc_view in, dy, out, hwck;
+	struct nc_window w;
+	struct nc_loop lp;
+	struct kir_op *op;
+	int ret = window(l, n, nc_in(l->g, n, 1), &w, &grad.win);
+
+	ret = ret ? ret : nc_legal_in(l, n, 0, &in);
+	ret = ret ? ret : nc_legal_in(l, n, 1, &dy);
+	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
+	if (ret)
+		return ret;
+	if (!nc_in(l->g, n, 0)->elems)
+		return nc_legal_fill(l, n, 0, &out);
+	grad.in = image_view(&in);
+	grad.dy = image_view(&dy);
+	hwck = weights_as_hwck(&out);
+	nc_loop_init(&lp, 4, hwck.dim);
+	ret = nc_loop_store(&lp, &hwck, nc_map_acc(&lp.m, 0));
+	ret = ret ? ret : nc_loop_epilogue(l, n, &lp, &grad.epilogue);
+	if (ret)
+		return ret;
+	op = nc_legal_op(l, n, KIR_WGRAD);
+	if (!op)
+		return l->err;
+	op->wgrad = grad;
 	return 0;
 }
 
@@ -179,7 +224,7 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	struct nc_window w;
 	struct kir_op *op;
 	bool again;
-	int ret = window(l, n, &w, &pool.win);
+	int ret = window(l, n, nc_out(l->g, n, 0), &w, &pool.win);
 
 	ret = ret ? ret : nc_legal_in(l, n, 0, &in);
 	ret = ret ? ret : nc_legal_out(l, n, 0, &out);

@@ -220,6 +220,20 @@ int ref_average_pool(const struct ref_pool *pool, const struct ref_tensor *x,
 int ref_global_max_pool(const struct ref_tensor *x, struct ref_tensor *y);
 int ref_global_average_pool(const struct ref_tensor *x, struct ref_tensor *y);
 
+/*
+ * Gradient of ref_conv() in w, for x [n, c, spatial] and dy as y: dw [m, c /
+ * groups, kernel]. The kernel is win's.
+ */
+int ref_conv_weight_grad(const struct ref_window *win, int64_t groups,
+			 const struct ref_tensor *x, const struct ref_tensor *dy,
+			 struct ref_tensor *dw);
+/*
+ * Gradient of a maximum: every element of dy is added to the element of its
+ * plane of dx that position names, row-major; -1 to none.
+ */
+int ref_unpool(const struct ref_tensor *dy, const int64_t *position, int64_t spatial_rank,
+	       const int64_t *sizes, struct ref_tensor *dx);
+
 struct ref_gemm {
 	float alpha;
 	float beta;
