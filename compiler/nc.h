@@ -92,18 +92,20 @@ enum {
  * @flags: NPU_F_*
  * @node: graph node
  * @dim: loop nest of MATMUL, MAP, REDUCE, FILL, COPY
- * @shape: loop nest of CONV, WGRAD, POOL
+ * @shape: loop nest of CONV, WGRAD, POOL, UNPOOL
  * @map: MAP: the program
  * @iota_base: MAP: number of the tile's first element
  * @rop: REDUCE
  * @axes: REDUCE
+ * @index_row: POOL, UNPOOL with positions: columns of the whole plane
+ * @index_base: likewise: position of the tile's first element
  * @value: FILL
  * @gather: GATHER, SCATTER
  * @first_row: GATHER, SCATTER: elements from the table's start to the tile's
  * @operands: number of operands
  * @operand: CONV: in, weights, acc, bias; WGRAD: in, dy, acc; MATMUL: a, b,
- *	acc, bias; MAP: as in the program; REDUCE, POOL, COPY: in, out; FILL:
- *	out; GATHER, SCATTER: index, data, table
+ *	acc, bias; MAP: as in the program; REDUCE, COPY: in, out; POOL,
+ *	UNPOOL: in, out, index if there is one; FILL: out; GATHER, SCATTER: index, data, table
  */
 struct nc_tile {
 	uint8_t opcode;
@@ -121,6 +123,10 @@ struct nc_tile {
 		struct {
 			uint8_t rop;
 			uint8_t axes;
+		};
+		struct {
+			int32_t index_row;
+			int32_t index_base;
 		};
 		uint32_t value;
 		struct {
@@ -444,6 +450,7 @@ int nc_tile_matmul(struct nc_back *b, const struct kir_op *op);
 int nc_tile_conv(struct nc_back *b, const struct kir_op *op);
 int nc_tile_wgrad(struct nc_back *b, const struct kir_op *op);
 int nc_tile_pool(struct nc_back *b, const struct kir_op *op);
+int nc_tile_unpool(struct nc_back *b, const struct kir_op *op);
 int nc_tile_reduce(struct nc_back *b, const struct kir_op *op);
 int nc_tile_copy(struct nc_back *b, const struct kir_op *op);
 int nc_tile_gather(struct nc_back *b, const struct kir_op *op);

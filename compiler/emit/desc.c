@@ -134,6 +134,10 @@ static size_t build_pool(const struct nc_back *b, const struct nc_tile *t, const
 	d->shape = t->shape;
 	d->in = ref(b, &t->operand[0], addr[0]);
 	d->out = ref(b, &t->operand[1], addr[1]);
+	if (t->flags & NPU_F_POOL_INDEX)
+		d->index = ref(b, &t->operand[2], addr[2]);
+	d->index_row = t->index_row;
+	d->index_base = t->index_base;
 	memcpy(d->in_stride, t->operand[0].spm_stride, sizeof(d->in_stride));
 	memcpy(d->out_stride, t->operand[1].spm_stride, sizeof(d->out_stride));
 	return sizeof(*d);
@@ -219,6 +223,7 @@ size_t nc_desc_build(const struct nc_back *b, const struct nc_tile *t, const uin
 		bytes = build_reduce(b, t, addr, &desc->reduce);
 		break;
 	case NPU_OP_POOL:
+	case NPU_OP_UNPOOL:
 		bytes = build_pool(b, t, addr, &desc->pool);
 		break;
 	case NPU_OP_FILL:

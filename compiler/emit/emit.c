@@ -114,6 +114,8 @@ static uint64_t desc_caps(const struct npu_desc_hdr *hdr)
 
 	if (hdr->opcode == NPU_OP_REDUCE && hdr->flags & NPU_F_TRAP)
 		caps |= NPU_CAP_TRAP;
+	if (hdr->opcode == NPU_OP_POOL && hdr->flags & NPU_F_POOL_INDEX)
+		caps |= NPU_CAP_UNPOOL;
 	for (unsigned int i = 0; hdr->opcode == NPU_OP_MAP && i < map->uops; i++)
 		caps |= npu_uop_cap(NPU_UOP_OP(npu_map_uops(map)[i]));
 	return caps;

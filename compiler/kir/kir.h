@@ -187,12 +187,30 @@ struct kir_wgrad {
  * @count_pad: average divides by kh * kw always
  * @in: loops n, h, w, c
  * @out: loops n, oh, ow, c
+ * @index: I32: h * win.w + w of each maximum, -1 of nothing; the steps of @out,
+ *	in a tensor of its own. Or no tensor
  */
 struct kir_pool {
 	struct kir_window win;
 	bool average;
 	bool count_pad;
 	struct kir_view in;
+	struct kir_view out;
+	struct kir_view index;
+};
+
+/**
+ * struct kir_unpool - out = sums of what positions name, zero elsewhere
+ * @win: of the maximum that chose them: each is in its window, or -1; c == k,
+ *	up_h == up_w == 1
+ * @in: loops n, oh, ow, c
+ * @index: I32: h * win.w + w; the steps of @in
+ * @out: loops n, h, w, c
+ */
+struct kir_unpool {
+	struct kir_window win;
+	struct kir_view in;
+	struct kir_view index;
 	struct kir_view out;
 };
 
@@ -266,6 +284,7 @@ enum kir_kind {
 	KIR_MAP,
 	KIR_REDUCE,
 	KIR_POOL,
+	KIR_UNPOOL,
 	KIR_COPY,
 	KIR_GATHER,
 };
@@ -285,6 +304,7 @@ struct kir_op {
 		struct kir_map map;
 		struct kir_reduce reduce;
 		struct kir_pool pool;
+		struct kir_unpool unpool;
 		struct kir_copy copy;
 		struct kir_gather gather;
 	};

@@ -247,6 +247,22 @@ static const char *check_reduce(const struct kir *k, const struct kir_reduce *r)
 	return out != (arg ? NPU_I32 : in) ? "element types do not match" : NULL;
 }
 
+/* The device has one set of steps for values and positions. */
+static const char *check_positions(const struct kir *k, const struct kir_window *w,
+				   const struct kir_view *values, const struct kir_view *index)
+{
+	const uint32_t dim[] = { w->n, w->oh, w->ow, w->c };
+
+	if (index->tensor >= k->tensors || kir_dtype(k->tensor[index->tensor].dtype) != NPU_I32)
+		return "positions are not i32";
+	if ((uint64_t)w->h * w->w > INT32_MAX)
+		return "a plane has 2^31 positions or more";
+	for (unsigned int i = 0; i < 4; i++)
+		if (dim[i] > 1 && index->stride[i] != values->stride[i])
+			return "values and positions have other steps";
+	return NULL;
+}
+
 static const char *check_pool(const struct kir *k, const struct kir_pool *p)
 {
 	const struct kir_window *w = &p->win;
@@ -256,8 +272,25 @@ static const char *check_pool(const struct kir *k, const struct kir_pool *p)
 		return error;
 	if (w->k != w->c || w->up_h != 1 || w->up_w != 1)
 		return "pooling with other output channels or upsampling";
-	return p->in.tensor >= k->tensors || p->out.tensor >= k->tensors ?
-		"no input or output" : NULL;
+	if (p->in.tensor >= k->tensors || p->out.tensor >= k->tensors)
+		return "no input or output";
+	return p->index.tensor == KIR_NO_TENSOR ? NULL :
+		p->average ? "an average has no positions" :
+		check_positions(k, w, &p->out, &p->index);
+}
+
+static const char *check_unpool(const struct kir *k, const struct kir_unpool *p)
+{
+	const struct kir_window *w = &p->win;
+	const char *error = check_window(w);
+
+	if (error)
+		return error;
+	if (w->k != w->c || w->up_h != 1 || w->up_w != 1)
+		return "pooling with other output channels or upsampling";
+	if (p->in.tensor >= k->tensors || p->out.tensor >= k->tensors)
+		return "no input or output";
+	return check_positions(k, w, &p->in, &p->index);
 }
 
 static const char *check_copy(const struct kir *k, const struct kir_copy *c)
@@ -314,6 +347,8 @@ static const char *check_shape(const struct kir *k, const struct kir_op *op)
 		return check_reduce(k, &op->reduce);
 	case KIR_POOL:
 		return check_pool(k, &op->pool);
+	case KIR_UNPOOL:
+		return check_unpool(k, &op->unpool);
 	case KIR_COPY:
 		return check_copy(k, &op->copy);
 	case KIR_GATHER:
@@ -325,8 +360,18 @@ static const char *check_shape(const struct kir *k, const struct kir_op *op)
 /* Array operands of TE and POOL are F32; maps take both types as bits. */
 static bool needs_f32(const struct kir_op *op, const struct kir_access *a)
 {
-	return (op->kind == KIR_MATMUL || op->kind == KIR_CONV || op->kind == KIR_WGRAD ||
-		op->kind == KIR_POOL) && !a->in_map;
+	switch (op->kind) {
+	case KIR_MATMUL:
+	case KIR_CONV:
+	case KIR_WGRAD:
+		return !a->in_map;
+	case KIR_POOL:
+		return a->view != &op->pool.index;
+	case KIR_UNPOOL:
+		return a->view != &op->unpool.index;
+	default:
+		return false;
+	}
 }
 
 static const char *check_view(const struct kir *k, const struct kir_op *op,

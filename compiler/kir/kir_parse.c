@@ -525,8 +525,19 @@ static void pool(struct parser *p, struct kir_pool *pool)
 	word(p, name);
 	pool->average = !strncmp(name, "average", 7);
 	pool->count_pad = !strcmp(name, "average_pad");
+	pool->index.tensor = KIR_NO_TENSOR;
+	if (accept(p, "index="))
+		view(p, &pool->index, 4);
 	operand(p, "in=", &pool->in, 4);
 	operand(p, "out=", &pool->out, 4);
+}
+
+static void unpool(struct parser *p, struct kir_unpool *u)
+{
+	window(p, &u->win);
+	operand(p, "in=", &u->in, 4);
+	operand(p, "index=", &u->index, 4);
+	operand(p, "out=", &u->out, 4);
 }
 
 static void copy(struct parser *p, struct kir_copy *c)
@@ -571,7 +582,7 @@ static void op(struct parser *p)
 	static const char *const kinds[] = {
 		[KIR_MATMUL] = "matmul", [KIR_CONV] = "conv", [KIR_WGRAD] = "wgrad",
 		[KIR_MAP] = "map", [KIR_REDUCE] = "reduce", [KIR_POOL] = "pool",
-		[KIR_COPY] = "copy", [KIR_GATHER] = "gather", [SCATTER] = "scatter",
+		[KIR_UNPOOL] = "unpool", [KIR_COPY] = "copy", [KIR_GATHER] = "gather", [SCATTER] = "scatter",
 	};
 	unsigned int kind = 0;
 	struct kir_op *o;
@@ -608,6 +619,9 @@ static void op(struct parser *p)
 		break;
 	case KIR_POOL:
 		pool(p, &o->pool);
+		break;
+	case KIR_UNPOOL:
+		unpool(p, &o->unpool);
 		break;
 	case KIR_COPY:
 		copy(p, &o->copy);

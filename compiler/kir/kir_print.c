@@ -257,8 +257,17 @@ static void print_op(FILE *out, const struct kir_op *op)
 		print_window(out, &op->pool.win);
 		fprintf(out, " kind=%s", !op->pool.average ? "max" :
 			op->pool.count_pad ? "average_pad" : "average");
+		if (op->pool.index.tensor != KIR_NO_TENSOR)
+			print_operand(out, "index", &op->pool.index, 4);
 		print_operand(out, "in", &op->pool.in, 4);
 		print_operand(out, "out", &op->pool.out, 4);
+		break;
+	case KIR_UNPOOL:
+		fprintf(out, "unpool n%" PRIu32, op->node);
+		print_window(out, &op->unpool.win);
+		print_operand(out, "in", &op->unpool.in, 4);
+		print_operand(out, "index", &op->unpool.index, 4);
+		print_operand(out, "out", &op->unpool.out, 4);
 		break;
 	case KIR_COPY:
 		fprintf(out, "copy n%" PRIu32 " dim=", op->node);

@@ -180,6 +180,18 @@ unsigned int kir_op_accesses(struct kir_op *op, struct kir_access access[KIR_ACC
 
 		add_access(&l, &p->in, "in", false, 4, (uint32_t[]){ w->n, w->h, w->w, w->c });
 		add_access(&l, &p->out, "out", true, 4, (uint32_t[]){ w->n, w->oh, w->ow, w->c });
+		add_access(&l, &p->index, "index", true, 4,
+			   (uint32_t[]){ w->n, w->oh, w->ow, w->c });
+		break;
+	}
+	case KIR_UNPOOL: {
+		struct kir_unpool *p = &op->unpool;
+		const struct kir_window *w = &p->win;
+
+		add_access(&l, &p->in, "in", false, 4, (uint32_t[]){ w->n, w->oh, w->ow, w->c });
+		add_access(&l, &p->index, "index", false, 4,
+			   (uint32_t[]){ w->n, w->oh, w->ow, w->c });
+		add_access(&l, &p->out, "out", true, 4, (uint32_t[]){ w->n, w->h, w->w, w->c });
 		break;
 	}
 	case KIR_COPY:

@@ -219,7 +219,8 @@ static int rescale(struct nc_legal *l, const struct nc_node *n, const struct nc_
 int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 {
 	bool sum = n->op->code == NC_OP_SumPool;
-	struct kir_pool pool = { .average = n->op->code != NC_OP_MaxPool };
+	struct kir_pool pool = { .average = n->op->code != NC_OP_MaxPool,
+				 .index.tensor = KIR_NO_TENSOR };
 	struct nc_view in, out, to;
 	struct nc_window w;
 	struct kir_op *op;

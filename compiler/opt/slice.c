@@ -54,6 +54,7 @@ static unsigned int op_dims(const struct kir_op *op)
 		return 3;
 	case KIR_CONV:
 	case KIR_POOL:
+	case KIR_UNPOOL:
 		return 1;
 	case KIR_MAP:
 		return op->map.ndim;
@@ -77,6 +78,8 @@ static uint32_t *op_dim(struct kir_op *op, unsigned int d)
 		return &op->conv.win.n;
 	case KIR_POOL:
 		return &op->pool.win.n;
+	case KIR_UNPOOL:
+		return &op->unpool.win.n;
 	case KIR_MAP:
 		return &op->map.dim[d];
 	case KIR_REDUCE:

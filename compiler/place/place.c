@@ -342,6 +342,22 @@ static int add_copy(struct place *p, uint32_t tile, bool load)
 	return add_dma(p, t, &o, NPU_OP_STORE, operand_addr(p, tile, 0));
 }
 
+/* What UNPOOL adds to. */
+static int add_zeroes(struct place *p, const struct nc_tile *t, const struct nc_operand *o,
+		      uint32_t addr)
+{
+	struct nc_tile *fill = nc_alloc(p->b->arena, sizeof(*fill) + sizeof(*o));
+	union nc_desc desc;
+
+	if (!fill)
+		return nc_no_memory(p->b);
+	fill->opcode = NPU_OP_FILL;
+	fill->node = t->node;
+	fill->operands = 1;
+	fill->operand[0] = *o;
+	return nc_code_add(p->b, &desc, nc_desc_build(p->b, fill, &addr, &desc)) ? 0 : -ENOMEM;
+}
+
 static int add_code(struct place *p, uint32_t tile, const bool *load)
 {
 	const struct nc_tile *t = p->b->tile[tile];
@@ -358,6 +374,8 @@ static int add_code(struct place *p, uint32_t tile, const bool *load)
 		if (load[j])
 			ret = add_dma(p, t, &t->operand[j], NPU_OP_LOAD, addr[j]);
 	}
+	if (!ret && t->opcode == NPU_OP_UNPOOL)
+		ret = add_zeroes(p, t, &t->operand[1], addr[1]);
 	if (ret)
 		return ret;
 	if (!nc_code_add(p->b, &desc, nc_desc_build(p->b, t, addr, &desc)))

@@ -66,7 +66,8 @@ struct candidate {
 /* Windows and vectors want their innermost loop contiguous. */
 static bool fits_in_place(const struct kir_op *op, const struct kir_access *a)
 {
-	bool window = op->kind == KIR_CONV || op->kind == KIR_WGRAD || op->kind == KIR_POOL;
+	bool window = op->kind == KIR_CONV || op->kind == KIR_WGRAD || op->kind == KIR_POOL ||
+		op->kind == KIR_UNPOOL;
 	bool bias = (op->kind == KIR_MATMUL && a->view == &op->matmul.bias) ||
 		(op->kind == KIR_CONV && a->view == &op->conv.bias);
 	unsigned int inner = a->ndim - 1;
@@ -158,6 +159,32 @@ static bool find_place(struct candidate *c, struct candidate **placed, uint32_t 
 	return at + c->bytes <= limit;
 }
 
+/* Values and positions of a window are packed alike: both live in SPM, or none. */
+static bool part_pairs(struct nc_back *b, struct candidate *c, uint32_t count)
+{
+	bool parted = false;
+
+	for (uint32_t i = 0; i < b->k->ops; i++) {
+		const struct kir_op *op = b->k->op[i];
+		uint32_t pair[2] = { KIR_NO_TENSOR, KIR_NO_TENSOR };
+
+		if (op->kind == KIR_POOL) {
+			pair[0] = op->pool.out.tensor;
+			pair[1] = op->pool.index.tensor;
+		} else if (op->kind == KIR_UNPOOL) {
+			pair[0] = op->unpool.in.tensor;
+			pair[1] = op->unpool.index.tensor;
+		}
+		if (pair[1] == KIR_NO_TENSOR ||
+		    b->home[pair[0]].resident == b->home[pair[1]].resident)
+			continue;
+		for (uint32_t j = 0; j < count; j++)
+			c[j].unfit = c[j].unfit || c[j].tensor == pair[0] || c[j].tensor == pair[1];
+		parted = true;
+	}
+	return parted;
+}
+
 static int place_residents(struct nc_back *b, uint32_t limit)
 {
 	size_t room = (size_t)b->k->tensors + 1;
@@ -172,18 +199,22 @@ static int place_residents(struct nc_back *b, uint32_t limit)
 		return nc_no_memory(b);
 	count = list_candidates(b, c, index);
 	qsort(c, count, sizeof(*c), by_worth);
-	for (uint32_t i = 0; i < count; i++) {
-		struct nc_home *home = &b->home[c[i].tensor];
+	do {
+		kept = 0;
+		top = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			struct nc_home *home = &b->home[c[i].tensor];
 
-		if (c[i].unfit || c[i].bytes > limit ||
-		    !find_place(&c[i], placed, kept, busy, limit))
-			continue;
-		placed[kept++] = &c[i];
-		home->resident = true;
-		home->in_memory = false;
-		home->spm_bytes = (uint32_t)c[i].at;
-		top = npu_max_u64(top, c[i].at + c[i].bytes);
-	}
+			home->resident = !c[i].unfit && c[i].bytes <= limit &&
+				find_place(&c[i], placed, kept, busy, limit);
+			home->in_memory = !home->resident;
+			if (!home->resident)
+				continue;
+			placed[kept++] = &c[i];
+			home->spm_bytes = (uint32_t)c[i].at;
+			top = npu_max_u64(top, c[i].at + c[i].bytes);
+		}
+	} while (part_pairs(b, c, count));
 	b->cache_from = (uint32_t)top;
 	return 0;
 }

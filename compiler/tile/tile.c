@@ -126,6 +126,8 @@ static int tile_op(struct nc_back *b, struct kir_op *op)
 		return nc_tile_reduce(b, op);
 	case KIR_POOL:
 		return nc_tile_pool(b, op);
+	case KIR_UNPOOL:
+		return nc_tile_unpool(b, op);
 	case KIR_COPY:
 		return nc_tile_copy(b, op);
 	case KIR_GATHER:
@@ -192,7 +194,7 @@ int nc_tile_dump(const struct nc_back *b, FILE *out)
 		if (t->flags)
 			fprintf(out, " flags=0x%x", t->flags);
 		if (t->opcode == NPU_OP_CONV || t->opcode == NPU_OP_WGRAD ||
-		    t->opcode == NPU_OP_POOL)
+		    t->opcode == NPU_OP_POOL || t->opcode == NPU_OP_UNPOOL)
 			fprintf(out, " n=%u h=%u w=%u c=%u oh=%u ow=%u k=%u kh=%u kw=%u pad=[%d,%d]",
 				t->shape.n, t->shape.h, t->shape.w, t->shape.c, t->shape.oh,
 				t->shape.ow, t->shape.k, t->shape.kh, t->shape.kw,
@@ -200,6 +202,8 @@ int nc_tile_dump(const struct nc_back *b, FILE *out)
 		else
 			fprintf(out, " dim=[%u,%u,%u,%u,%u]", t->dim[0], t->dim[1], t->dim[2],
 				t->dim[3], t->dim[4]);
+		if ((t->opcode == NPU_OP_POOL || t->opcode == NPU_OP_UNPOOL) && t->index_row)
+			fprintf(out, " index=%" PRId32 "+%" PRId32, t->index_row, t->index_base);
 		if (t->opcode == NPU_OP_MAP && t->iota_base)
 			fprintf(out, " iota=%" PRIu32, t->iota_base);
 		for (uint32_t j = 0; j < t->operands; j++)

@@ -15,6 +15,11 @@ struct pool_arg {
 	uint32_t full[DIMS];
 };
 
+static bool has_index(const struct pool_arg *a)
+{
+	return a->op->index.tensor != KIR_NO_TENSOR;
+}
+
 static struct nc_cost pool_cost(const void *arg, const uint32_t *tile)
 {
 	const struct pool_arg *a = arg;
@@ -35,6 +40,11 @@ static struct nc_cost pool_cost(const void *arg, const uint32_t *tile)
 	nc_operand_view(a->b, &out, &a->op->out, NULL, tile, NC_PACK_INNER);
 	nc_model_dma(a->b, &m, &in, m.tiles);
 	nc_model_dma(a->b, &m, &out, m.tiles);
+	if (has_index(a)) {
+		nc_operand_view(a->b, &out, &a->op->index, NULL, tile, NC_PACK_INNER);
+		nc_model_dma(a->b, &m, &out, m.tiles);
+		d.hdr.flags = NPU_F_POOL_INDEX;
+	}
 	d.pool.shape = (struct npu_conv_shape){
 		.n = (uint16_t)tile[N], .oh = (uint16_t)tile[OH], .ow = (uint16_t)tile[OW],
 		.c = (uint16_t)tile[C], .kh = (uint16_t)w->kh, .kw = (uint16_t)w->kw,
@@ -50,7 +60,7 @@ static struct nc_cost pool_cost(const void *arg, const uint32_t *tile)
 static int add_pool(struct pool_arg *a, uint32_t node, const uint32_t *at, const uint32_t *size)
 {
 	const struct kir_window *w = &a->op->win;
-	struct nc_tile *t = nc_add_tile(a->b, NPU_OP_POOL, node, 2);
+	struct nc_tile *t = nc_add_tile(a->b, NPU_OP_POOL, node, has_index(a) ? 3 : 2);
 	struct nc_axis_tile rows = nc_axis_tile(&a->rows, at[OH], size[OH], 0, w->kh);
 	struct nc_axis_tile columns = nc_axis_tile(&a->columns, at[OW], size[OW], 0, w->kw);
 
@@ -70,6 +80,14 @@ static int add_pool(struct pool_arg *a, uint32_t node, const uint32_t *at, const
 	nc_operand_view(a->b, &t->operand[1], &a->op->out,
 			(int64_t[]){ at[N], at[OH], at[OW], at[C] }, size, NC_PACK_INNER);
 	t->operand[1].write = true;
+	if (has_index(a)) {
+		t->flags |= NPU_F_POOL_INDEX;
+		t->index_row = (int32_t)w->w;
+		t->index_base = (int32_t)(rows.first * w->w + columns.first);
+		nc_operand_view(a->b, &t->operand[2], &a->op->index,
+				(int64_t[]){ at[N], at[OH], at[OW], at[C] }, size, NC_PACK_INNER);
+		t->operand[2].write = true;
+	}
 	return nc_window_shape(a->b, node, w, &rows, &columns, &t->shape);
 }
 

@@ -205,7 +205,8 @@ static struct value window(struct gen *g, const struct value *in, bool pool)
 	struct kir_view ov = { .tensor = out.tensor, .stride = { out.sample, k, k, 1 } };
 
 	if (pool) {
-		op->pool = (struct kir_pool){ .win = win, .in = iv, .out = ov };
+		op->pool = (struct kir_pool){ .win = win, .in = iv, .out = ov,
+					      .index.tensor = KIR_NO_TENSOR };
 		return out;
 	}
 	op->conv.win = win;

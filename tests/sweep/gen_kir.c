@@ -449,6 +449,23 @@ static void gen_wgrad(struct gen *g)
 	publish_map(g, &c->epilogue);
 }
 
+/* Sums at the positions that a maximum has found. */
+static void gen_unpool(struct gen *g, const struct kir_pool *from)
+{
+	struct kir_op *op = kir_add_op(g->k, KIR_UNPOOL, 0);
+	const struct kir_window *w = &from->win;
+	struct kir_unpool *p = &op->unpool;
+
+	p->win = *w;
+	p->index = from->index;
+	p->in = from->out;
+	if (gen_chance(g, 80))
+		p->in.tensor = gen_tensor(g, KIR_INPUT, NPU_F32,
+					  g->k->tensor[from->out.tensor].elems);
+	write_view(g, &p->out, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4);
+	publish(g, &p->out);
+}
+
 static void gen_pool(struct gen *g)
 {
 	struct kir_op *op = kir_add_op(g->k, KIR_POOL, 0);
@@ -467,6 +484,14 @@ static void gen_pool(struct gen *g)
 	read_view(g, &p->in, NPU_F32, (uint32_t[]){ w->n, w->h, w->w, w->c }, 4, 3);
 	write_view(g, &p->out, NPU_F32, (uint32_t[]){ w->n, w->oh, w->ow, w->c }, 4);
 	publish(g, &p->out);
+	p->index.tensor = KIR_NO_TENSOR;
+	if (p->average || gen_chance(g, 50))
+		return;
+	p->index = p->out;
+	p->index.tensor = gen_tensor(g, gen_chance(g, 30) ? KIR_OUTPUT : KIR_TEMP, NPU_I32,
+				     g->k->tensor[p->out.tensor].elems);
+	if (gen_chance(g, 80))
+		gen_unpool(g, p);
 }
 
 static void gen_reduce(struct gen *g)

@@ -391,7 +391,7 @@ static void eval_pool(struct kir_data *d, const struct kir_pool *p)
 
 	do {
 		float acc = p->average ? 0.0f : -INFINITY;
-		uint32_t taps = 0;
+		uint32_t taps = 0, position = UINT32_MAX;
 
 		for (uint32_t y = 0; y < w->kh; y++)
 			for (uint32_t x = 0; x < w->kw; x++) {
@@ -402,6 +402,8 @@ static void eval_pool(struct kir_data *d, const struct kir_pool *p)
 					continue;
 				in = load(d, &p->in, 4, (uint32_t[]){ i[0], (uint32_t)row,
 								      (uint32_t)column, i[3] });
+				if (!taps || in > acc || (isnan(in) && !isnan(acc)))
+					position = (uint32_t)(row * w->w + column);
 				acc = p->average ? acc + in : maximum(acc, in);
 				taps++;
 			}
@@ -410,6 +412,29 @@ static void eval_pool(struct kir_data *d, const struct kir_pool *p)
 		if (p->average && taps)
 			acc /= (float)taps;
 		*at(d, &p->out, 4, i) = as_bits(acc);
+		if (p->index.tensor != KIR_NO_TENSOR)
+			*at(d, &p->index, 4, i) = position;
+	} while (next(4, dim, i));
+}
+
+static void eval_unpool(struct kir_data *d, const struct kir_unpool *p)
+{
+	const struct kir_window *w = &p->win;
+	uint32_t dim[4] = { w->n, w->oh, w->ow, w->c }, i[4] = { 0 };
+	uint32_t out[4] = { w->n, w->h, w->w, w->c }, o[4] = { 0 };
+
+	do {
+		*at(d, &p->out, 4, o) = 0;
+	} while (next(4, out, o));
+	do {
+		int32_t position = (int32_t)*at(d, &p->index, 4, i);
+		uint32_t *sum;
+
+		if (position < 0)
+			continue;
+		sum = at(d, &p->out, 4, (uint32_t[]){ i[0], (uint32_t)position / w->w,
+						      (uint32_t)position % w->w, i[3] });
+		*sum = as_bits(as_float(*sum) + load(d, &p->in, 4, i));
 	} while (next(4, dim, i));
 }
 
@@ -596,6 +621,9 @@ void kir_eval(struct kir_data *d)
 			break;
 		case KIR_POOL:
 			eval_pool(d, &op->pool);
+			break;
+		case KIR_UNPOOL:
+			eval_unpool(d, &op->unpool);
 			break;
 		case KIR_COPY:
 			eval_copy(d, &op->copy);

@@ -33,6 +33,8 @@ static const char everything[] =
 	"wgrad n0 n=2 h=1 w=3 c=4 oh=1 ow=2 k=6 kh=1 kw=2 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=2 in=t0+0(12,12,4,1) dy=t0+0(12,12,6,1) map=[1,2,2,6] acc:0 st:t2+0(0,1,2,4) { m0=LD o0; ST o1,m0 }\n"
 	"reduce n0 dim=[4,6] axes=0x2 rop=ARGMAX in=t0+0(6,1) out=t4+0(1,0)\n"
 	"pool n0 n=1 h=4 w=6 c=1 oh=2 ow=3 k=1 kh=2 kw=2 stride=[2,2] dil=[1,1] pad=[0,0] up=[1,1] kind=average_pad in=t0+0(24,6,1,1) out=t2+0(6,3,1,1)\n"
+	"pool n0 n=1 h=4 w=6 c=1 oh=2 ow=3 k=1 kh=2 kw=2 stride=[2,2] dil=[1,1] pad=[0,0] up=[1,1] kind=max index=t4+0(6,3,1,1) in=t0+0(24,6,1,1) out=t2+0(6,3,1,1)\n"
+	"unpool n0 n=1 h=4 w=6 c=1 oh=2 ow=3 k=1 kh=2 kw=2 stride=[2,2] dil=[1,1] pad=[0,0] up=[1,1] in=t2+0(6,3,1,1) index=t4+0(6,3,1,1) out=t1+0(24,6,1,1)\n"
 	"copy n0 dim=[24] in=none out=t2+0(1) value=1f\n"
 	"copy n0 dim=[6,4] in=t0+0(1,6) out=t2+0(4,1) value=0\n"
 	"gather n0 dim=[1,2,3,4] limit=[5,2] step=[4,0] row_step=[0,0,0] table=t0+2(1) index=t4+0(0,2,0,1) data=t2+0(24,12,4,1)\n"
@@ -220,6 +222,12 @@ static void test_invariants(void **state)
 		  "no operation has written" },
 		{ "wgrad n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] groups=1 in=t0+0(24,6,1,1) dy=t4+0(24,6,1,1) map=[1,1,1,1] acc:0 st:t1+0(24,6,1,1) { m0=LD o0; ST o1,m0 }\n",
 		  "element type is not f32" },
+		{ "pool n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] kind=average index=t4+0(24,6,1,1) in=t0+0(24,6,1,1) out=t1+0(24,6,1,1)\n",
+		  "an average has no positions" },
+		{ "pool n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] kind=max index=t2+0(24,6,1,1) in=t0+0(24,6,1,1) out=t1+0(24,6,1,1)\n",
+		  "positions are not i32" },
+		{ "pool n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=1 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] kind=max index=t4+0(24,5,1,1) in=t0+0(24,6,1,1) out=t1+0(24,6,1,1)\n",
+		  "have other steps" },
 		{ "pool n0 n=1 h=4 w=6 c=1 oh=4 ow=6 k=1 kh=1 kw=0 stride=[1,1] dil=[1,1] pad=[0,0] up=[1,1] kind=max in=t0+0(24,6,1,1) out=t1+0(24,6,1,1)\n",
 		  "window field out of range" },
 	};
