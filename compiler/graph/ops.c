@@ -113,6 +113,16 @@ ATTRS(weight_grad) = {
 	LIST("ups", INTS),
 	END
 };
+/* The output's sides; the window that chose the positions, if there is one. */
+ATTRS(unpool) = {
+	LIST("dilations", INTS),
+	LIST("kernel_shape", INTS),
+	/* before the input, per axis */
+	LIST("pads", INTS),
+	LIST("sizes", INTS),
+	LIST("strides", INTS),
+	END
+};
 ATTRS(max_unpool) = {
 	LIST("kernel_shape", INTS),
 	LIST("pads", INTS),

@@ -92,6 +92,7 @@ INFER(recurrent);
 INFER(reduce);
 INFER(window_conv);
 INFER(weight_grad);
+INFER(unpool);
 /* expand_resize.c, expand_einsum.c, expand_loss.c, expand_sample.c, expand_signal.c */
 INFER(affine_grid);
 INFER(dft);
@@ -211,6 +212,7 @@ LOWER(arg);
 LOWER(concat);
 LOWER(conv);
 LOWER(weight_grad);
+LOWER(unpool);
 LOWER(dropout);
 LOWER(fill);
 LOWER(gather_elements);

@@ -31,6 +31,7 @@ struct nc_window {
 /* From the attributes of a convolution or pool node whose inputs have shapes. */
 int nc_window_get(struct npu_graph *g, const struct nc_node *n, struct nc_window *w);
 
+int nc_unpool_window(struct npu_graph *g, const struct nc_node *n, struct nc_window *w);
 /* Shape that the indices of a MaxUnpool count in. */
 int nc_unpool_get(struct npu_graph *g, const struct nc_node *n, int64_t *dim);
 /* The window of a Col2Im: @out is the image, @in the places of blocks. */

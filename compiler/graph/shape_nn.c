@@ -309,7 +309,62 @@ int nc_infer_pool(struct npu_graph *g, struct nc_node *n)
 	if (ret || !nc_out(g, n, 1))
 		return ret;
 	x = nc_out(g, n, 0);
-	return nc_tensor_shape(g, n, n->out[1], NPU_GRAPH_I64, x->rank, x->dim);
+	return nc_tensor_shape(g, n, n->out[1], n->op->code == NC_OP_MaxPoolAt ?
+			       NPU_GRAPH_I32 : NPU_GRAPH_I64, x->rank, x->dim);
+}
+
+/* [n, c, sizes] */
+int nc_infer_unpool(struct npu_graph *g, struct nc_node *n)
+{
+	const struct nc_tensor *dy = nc_in(g, n, 0), *at = nc_in(g, n, 1);
+	const struct nc_attr *sizes = nc_attr(n, "sizes");
+	int64_t dim[NPU_GRAPH_RANK_MAX], plane = 1;
+	char ty[NC_SHAPE_TEXT], ta[NC_SHAPE_TEXT];
+	bool fits = dy->rank >= 3 && dy->rank <= 4 && at->rank == dy->rank &&
+		at->dtype == NPU_GRAPH_I32 && !memcmp(at->dim, dy->dim, sizeof(dy->dim)) &&
+		sizes->count == dy->rank - 2;
+
+	for (uint32_t i = 0; fits && i < sizes->count; i++) {
+		fits = sizes->ints[i] >= 1 && sizes->ints[i] <= WINDOW_MAX && dy->dim[2 + i] >= 1;
+		plane *= fits ? sizes->ints[i] : 1;
+	}
+	if (!fits || plane > INT32_MAX)
+		return nc_node_error(&g->diag, n, -EINVAL,
+				     "gradient %s and positions %s must be [batch, channels, 1 or 2 spatial axes], with a size for each",
+				     nc_shape_text(dy, ty), nc_shape_text(at, ta));
+	memcpy(dim, dy->dim, 2 * sizeof(*dim));
+	memcpy(dim + 2, sizes->ints, sizes->count * sizeof(*dim));
+	return nc_tensor_shape(g, n, n->out[0], dy->dtype, dy->rank, dim);
+}
+
+/* The window that Unpool's positions lie in: what it says, or one that sees everything. */
+int nc_unpool_window(struct npu_graph *g, const struct nc_node *n, struct nc_window *w)
+{
+	const struct nc_tensor *dy = nc_in(g, n, 0), *dx = nc_out(g, n, 0);
+	bool given = nc_attr(n, "kernel_shape")->count;
+	int64_t pads[NC_SPATIAL_MAX];
+	uint32_t s = dy->rank - 2;
+	int ret = 0;
+
+	memset(w, 0, sizeof(*w));
+	w->spatial = s;
+	if (given)
+		ret = window_list(g, n, "kernel_shape", s, 1, 0, w->kernel);
+	ret = ret ? ret : window_list(g, n, "strides", s, 1, 1, w->stride);
+	ret = ret ? ret : window_list(g, n, "dilations", s, 1, 1, w->dilation);
+	ret = ret ? ret : window_list(g, n, "pads", s, 0, 0, pads);
+	for (uint32_t i = 0; !ret && i < s; i++) {
+		w->up[i] = 1;
+		w->in[i] = dx->dim[2 + i];
+		w->out[i] = dy->dim[2 + i];
+		w->pad[0][i] = pads[i];
+		if (given)
+			continue;
+		w->stride[i] = w->dilation[i] = 1;
+		w->pad[0][i] = w->out[i] - 1;
+		w->kernel[i] = w->in[i] + w->out[i] - 1;
+	}
+	return ret;
 }
 
 int nc_unpool_get(struct npu_graph *g, const struct nc_node *n, int64_t *dim)

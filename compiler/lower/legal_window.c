@@ -47,16 +47,13 @@ static struct nc_view image_as_nhwc(const struct nc_view *v)
 	return r;
 }
 
-/* @y: an output of the window, for its channels. */
-static int window(struct nc_legal *l, const struct nc_node *n, const struct nc_tensor *y,
-		  struct nc_window *w, struct kir_window *win)
+/* @x: what the window moves over; @y: an output of it, for its channels. */
+static int window_fields(struct nc_legal *l, const struct nc_node *n, const struct nc_tensor *x,
+			 const struct nc_tensor *y, const struct nc_window *w,
+			 struct kir_window *win)
 {
-	const struct nc_tensor *x = nc_in(l->g, n, 0);
 	unsigned int last;
-	int ret = nc_window_get(l->g, n, w);
 
-	if (ret)
-		return ret;
 	if (w->spatial > 2)
 		return nc_node_error(l->diag, n, -ENOTSUP,
 				     "%u spatial axes are not supported; 1 and 2 are", w->spatial);
@@ -82,6 +79,14 @@ static int window(struct nc_legal *l, const struct nc_node *n, const struct nc_t
 		.up_h = last ? (uint32_t)w->up[0] : 1, .up_w = (uint32_t)w->up[last],
 	};
 	return 0;
+}
+
+static int window(struct nc_legal *l, const struct nc_node *n, const struct nc_tensor *y,
+		  struct nc_window *w, struct kir_window *win)
+{
+	int ret = nc_window_get(l->g, n, w);
+
+	return ret ? ret : window_fields(l, n, nc_in(l->g, n, 0), y, w, win);
 }
 
 int nc_lower_conv(struct nc_legal *l, const struct nc_node *n)
@@ -216,15 +221,24 @@ static int rescale(struct nc_legal *l, const struct nc_node *n, const struct nc_
 	return r ? r : nc_loop_emit(l, n, &lp);
 }
 
+/* Whether two views of one shape step alike, as values and their positions must. */
+static bool same_steps(const struct nc_view *a, const struct nc_view *b)
+{
+	for (unsigned int i = 0; i < a->rank; i++)
+		if (a->dim[i] > 1 && a->stride[i] != b->stride[i])
+			return false;
+	return true;
+}
+
 int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 {
 	bool sum = n->op->code == NC_OP_SumPool;
-	struct kir_pool pool = { .average = n->op->code != NC_OP_MaxPool,
-				 .index.tensor = KIR_NO_TENSOR };
-	struct nc_view in, out, to;
+	bool max = n->op->code == NC_OP_MaxPool || n->op->code == NC_OP_MaxPoolAt;
+	struct kir_pool pool = { .average = !max, .index.tensor = KIR_NO_TENSOR };
+	struct nc_view in, out, to, at;
 	struct nc_window w;
 	struct kir_op *op;
-	bool again;
+	bool again, apart = false;
 	int ret = window(l, n, nc_out(l->g, n, 0), &w, &pool.win);
 
 	ret = ret ? ret : nc_legal_in(l, n, 0, &in);
@@ -234,7 +248,15 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	pool.count_pad = sum || (pool.average && nc_attr(n, "count_include_pad")->i);
 	again = sum || (pool.count_pad && w.ceil);
 	to = out;
-	if (again)
+	if (n->op->code == NC_OP_MaxPoolAt) {
+		ret = nc_legal_temp(l, NPU_I32, out.rank, out.dim, l->val[n->out[0]].order, &at);
+		if (ret)
+			return ret;
+		nc_legal_set(l, n, 1, &at);
+		pool.index = image_view(&at);
+		apart = !same_steps(&out, &at);
+	}
+	if (again || apart)
 		ret = nc_legal_temp(l, NPU_F32, out.rank, out.dim, l->val[n->out[0]].order, &to);
 	if (ret)
 		return ret;
@@ -244,5 +266,50 @@ int nc_lower_pool(struct nc_legal *l, const struct nc_node *n)
 	if (!op)
 		return l->err;
 	op->pool = pool;
+	if (apart)
+		return nc_legal_copy(l, n, &to, &out);
 	return again ? rescale(l, n, &w, &to, &out) : 0;
+}
+
+/* @v, or a copy of it in the order of output 0. */
+static int in_order(struct nc_legal *l, const struct nc_node *n, enum npu_dtype dtype,
+		    struct nc_view *v)
+{
+	struct nc_view to;
+	int ret = nc_legal_temp(l, dtype, v->rank, v->dim, l->val[n->out[0]].order, &to);
+
+	if (ret || same_steps(v, &to))
+		return ret;
+	ret = nc_legal_copy(l, n, v, &to);
+	*v = to;
+	return ret;
+}
+
+int nc_lower_unpool(struct nc_legal *l, const struct nc_node *n)
+{
+	const struct nc_tensor *dx = nc_out(l->g, n, 0);
+	struct nc_view dy, at, out;
+	struct kir_unpool unpool;
+	struct nc_window w;
+	struct kir_op *op;
+	int ret = nc_unpool_window(l->g, n, &w);
+
+	ret = ret ? ret : window_fields(l, n, dx, dx, &w, &unpool.win);
+	ret = ret ? ret : nc_legal_in(l, n, 0, &dy);
+	ret = ret ? ret : nc_legal_in_int(l, n, 1, &at);
+	ret = ret ? ret : nc_legal_out(l, n, 0, &out);
+	if (!ret && !same_steps(&dy, &at)) {
+		ret = in_order(l, n, NPU_F32, &dy);
+		ret = ret ? ret : in_order(l, n, NPU_I32, &at);
+	}
+	if (ret)
+		return ret;
+	unpool.in = image_view(&dy);
+	unpool.index = image_view(&at);
+	unpool.out = image_view(&out);
+	op = nc_legal_op(l, n, KIR_UNPOOL);
+	if (!op)
+		return l->err;
+	op->unpool = unpool;
+	return 0;
 }

@@ -295,6 +295,8 @@ static void choose_order(struct nc_legal *l, const struct nc_node *n, uint32_t i
 	case NC_OP_WindowConv:
 	case NC_OP_Conv:
 	case NC_OP_MaxPool:
+	case NC_OP_MaxPoolAt:
+	case NC_OP_Unpool:
 	case NC_OP_AveragePool:
 	case NC_OP_SumPool:
 		order[at++] = 0;
