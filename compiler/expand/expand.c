@@ -57,6 +57,7 @@ uint32_t nc_x_node(const struct nc_expand *e, enum nc_opcode code, const struct 
 		   uint32_t ins, const uint32_t *in)
 {
 	struct npu_graph *g = e->g;
+	const struct nc_op *op = nc_op_get(code);
 	struct nc_node *n;
 	int64_t out;
 
@@ -64,8 +65,13 @@ uint32_t nc_x_node(const struct nc_expand *e, enum nc_opcode code, const struct 
 		return NC_NONE;
 	while (ins && in[ins - 1] == NC_NONE)
 		ins--;
-	n = nc_node_new(g, nc_op_get(code), e->n->name, ins, 1);
+	n = nc_node_new(g, op, e->n->name, ins, op->out_min);
 	out = n ? nc_graph_tensor(g, NULL) : -1;
+	for (uint32_t i = 1; out >= 0 && i < n->outs; i++) {
+		if (nc_graph_tensor(g, NULL) < 0)
+			return NC_NONE;
+		n->out[i] = (uint32_t)out + i;
+	}
 	if (out < 0)
 		return NC_NONE;
 	n->type = e->n->type;

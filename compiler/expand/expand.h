@@ -49,7 +49,7 @@ bool nc_x_wanted(const struct nc_expand *e, uint32_t i);
 
 /* Zeroed memory of the graph; NULL is an error of the graph. */
 void *nc_x_alloc(const struct nc_expand *e, int64_t count, size_t bytes);
-/* The first output of a new node; @attr may be NULL. */
+/* The first output of a new node, others that it must have follow; @attr may be NULL. */
 uint32_t nc_x_node(const struct nc_expand *e, enum nc_opcode code, const struct nc_attr *attr,
 		   uint32_t ins, const uint32_t *in);
 uint32_t nc_x_1(const struct nc_expand *e, enum nc_opcode code, uint32_t a);

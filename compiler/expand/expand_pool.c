@@ -88,19 +88,29 @@ static uint32_t column_major(const struct nc_expand *e, const struct nc_window *
 	return sum;
 }
 
-/* Where in the whole input the maximum @y is: the first tap that equals it. */
-static uint32_t pool_indices(const struct nc_expand *e, const struct nc_window *w, uint32_t y)
+/* Where in its channel the maximum @y is: the first tap that equals it. */
+static uint32_t first_tap(const struct nc_expand *e, const struct nc_window *w, uint32_t y,
+			  const int64_t row[4])
 {
-	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *out = nc_x_get(e, y);
-	int64_t channels = x->dim[0] * x->dim[1], inner = (int64_t)x->elems / channels;
-	const int64_t row[] = { x->dim[0], x->dim[1], 1, (int64_t)out->elems / channels };
-	int64_t *base = nc_x_alloc(e, channels, sizeof(*base));
 	uint32_t t, at, none;
 
 	t = nc_x_2(e, NC_OP_Equal, nc_x_taps(e, nc_x_in(e, 0), w), nc_x_reshape(e, y, 4, row));
 	none = nc_x_cast(e, nc_x_ints(e, (const int64_t[]){ INT32_MAX }, 1), NPU_GRAPH_I32);
 	at = nc_x_where(e, t, tap_positions(e, w), none);
-	at = nc_x_reduce(e, NC_OP_ReduceMin, at, 4u);
+	return nc_x_reduce(e, NC_OP_ReduceMin, at, 4u);
+}
+
+/* Where in the whole input the maxima @y are; @at: where in their channel, if known. */
+static uint32_t pool_indices(const struct nc_expand *e, const struct nc_window *w, uint32_t y,
+			     uint32_t at)
+{
+	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0)), *out = nc_x_get(e, y);
+	int64_t channels = x->dim[0] * x->dim[1], inner = (int64_t)x->elems / channels;
+	const int64_t row[] = { x->dim[0], x->dim[1], 1, (int64_t)out->elems / channels };
+	int64_t *base = nc_x_alloc(e, channels, sizeof(*base));
+	uint32_t t;
+
+	at = at == NC_NONE ? first_tap(e, w, y, row) : nc_x_reshape(e, at, 4, row);
 	if (nc_attr(e->n, "storage_order")->i && w->spatial > 1)
 		at = column_major(e, w, at);
 	for (int64_t i = 0; base && i < channels; i++)
@@ -111,13 +121,33 @@ static uint32_t pool_indices(const struct nc_expand *e, const struct nc_window *
 	return nc_x_reshape(e, t, out->rank, out->dim);
 }
 
-/* The operator without indices, over @x. */
-static uint32_t pool_values(const struct nc_expand *e, uint32_t x)
+/* The operator's window over @x, by @code. */
+static uint32_t pool_values(const struct nc_expand *e, enum nc_opcode code, uint32_t x)
 {
 	struct nc_attr attr[12] = { { .name = NULL } };
 
 	memcpy(attr, e->n->attr, e->n->attrs * sizeof(*attr));
-	return nc_x_node(e, e->n->op->code, attr, 1, &x);
+	return nc_x_node(e, code, attr, 1, &x);
+}
+
+/* The device finds positions over up to two axes; beyond, all taps are compared. */
+static int pool_with_indices(const struct nc_expand *e, const struct nc_window *w)
+{
+	enum npu_graph_dtype type = nc_x_get(e, nc_x_in(e, 0))->dtype;
+	bool ints = nc_dtype_class(type) == NC_CLASS_INT;
+	uint32_t x = nc_x_in(e, 0), y, at = NC_NONE;
+
+	if (w->spatial > 2) {
+		y = pool_values(e, NC_OP_MaxPool, x);
+	} else {
+		/* 8 bits are exact in fp32. */
+		y = pool_values(e, NC_OP_MaxPoolAt, ints ? nc_x_cast(e, x, NPU_GRAPH_F32) : x);
+		at = y == NC_NONE ? NC_NONE : y + 1;
+		y = ints ? nc_x_cast(e, y, type) : y;
+	}
+	nc_x_result(e, 1, pool_indices(e, w, y, at));
+	nc_x_result(e, 0, y);
+	return nc_x_done(e);
 }
 
 /* One window over everything, without padding: a reduction. */
@@ -174,15 +204,11 @@ int nc_expand_pool(const struct nc_expand *e)
 
 	if (ret)
 		return ret;
-	if (nc_x_wanted(e, 1)) {
-		t = pool_values(e, nc_x_in(e, 0));
-		nc_x_result(e, 1, pool_indices(e, &w, t));
-		nc_x_result(e, 0, t);
-		return nc_x_done(e);
-	}
+	if (nc_x_wanted(e, 1))
+		return pool_with_indices(e, &w);
 	if (nc_dtype_class(x->dtype) == NC_CLASS_INT) {
 		/* 8 bits are exact in fp32. */
-		t = pool_values(e, nc_x_cast(e, nc_x_in(e, 0), NPU_GRAPH_F32));
+		t = pool_values(e, e->n->op->code, nc_x_cast(e, nc_x_in(e, 0), NPU_GRAPH_F32));
 		nc_x_result(e, 0, nc_x_cast(e, t, x->dtype));
 		return nc_x_done(e);
 	}
