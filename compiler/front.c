@@ -25,6 +25,12 @@ static int pass_none(struct front *f)
 	return 0;
 }
 
+static int pass_params(struct front *f)
+{
+	nc_graph_params_known(f->g);
+	return 0;
+}
+
 static int pass_fold(struct front *f)
 {
 	return nc_fold(f->g);
@@ -50,6 +56,7 @@ static const struct {
 	int (*run)(struct front *f);
 } passes[] = {
 	{ 'G', pass_none },
+	{ '\0', pass_params },
 	{ 'C', pass_fold },
 	{ '\0', pass_fold_conv },
 	{ 'E', pass_expand },
@@ -75,36 +82,10 @@ static int run_passes(struct front *f, const char *dump, FILE *out)
 	return 0;
 }
 
-/* What passes change in a graph that can be compiled again, or written to a file. */
-struct saved {
-	struct nc_node **node;
-	uint32_t nodes, node_room, tensors;
-};
-
-static void restore(struct npu_graph *g, const struct saved *s)
-{
-	g->err = 0;
-	g->node = s->node;
-	g->nodes = s->nodes;
-	g->node_room = s->node_room;
-	g->tensors = s->tensors;
-	for (uint32_t i = 0; i < g->nodes; i++) {
-		struct nc_node *n = g->node[i];
-
-		n->index = i;
-		for (uint32_t k = 0; k < n->outs; k++)
-			if (n->out[k] != NC_NONE)
-				g->tensor[n->out[k]]->node = i;
-	}
-}
-
 int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 {
-	const struct saved saved = {
-		.node = g->node, .nodes = g->nodes, .node_room = g->node_room,
-		.tensors = g->tensors,
-	};
 	struct front f = { .g = g };
+	struct nc_graph_state saved;
 	struct nc_arena *arena;
 	int ret;
 
@@ -112,6 +93,9 @@ int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 		return g->err;
 	/* What an earlier attempt said does not hold for this one. */
 	g->diag.text[0] = 0;
+	ret = nc_graph_save(g, &saved);
+	if (ret)
+		return ret;
 	arena = nc_arena_create();
 	if (arena)
 		nc_arena_limit(arena, (g->free_bytes ? g->free_bytes : FREE_BYTES) +
@@ -121,7 +105,7 @@ int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
 		ret = nc_error(&g->diag, -ENOMEM, "graph \"%s\": out of memory", g->name);
 	else
 		ret = run_passes(&f, dump, out);
-	restore(g, &saved);
+	nc_graph_restore(g, &saved);
 	if (ret) {
 		ret = nc_arena_explain(g->arena, &g->diag, ret);
 		ret = arena ? nc_arena_explain(arena, &g->diag, ret) : ret;

@@ -117,6 +117,12 @@ int npu_graph_input(struct npu_graph *g, const char *name, enum npu_graph_dtype 
 /* @data is copied. */
 int npu_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
 		    unsigned int rank, const int64_t *dim, const void *data);
+/*
+ * A constant (NPU_GRAPH_F32) that training changes; @name tells it from others. @data, its
+ * first value, is copied.
+ */
+int npu_graph_param(struct npu_graph *g, const char *name, unsigned int rank, const int64_t *dim,
+		    const float *data);
 /* Make @tensor an output called @name; 0 or -errno. */
 int npu_graph_output(struct npu_graph *g, const char *name, int tensor);
 

@@ -191,25 +191,43 @@ int npu_graph_input(struct npu_graph *g, const char *name, enum npu_graph_dtype 
 	return (int)t;
 }
 
-int npu_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
-		    unsigned int rank, const int64_t *dim, const void *data)
+static int add_const(struct npu_graph *g, const char *call, const char *name,
+		     enum npu_graph_dtype dtype, unsigned int rank, const int64_t *dim,
+		     const void *data)
 {
-	int64_t elems, t;
+	int64_t elems;
 	void *copy;
-	int ret = check_shape(g, "const", rank, dim);
+	int ret = check_shape(g, call, rank, dim);
 
 	if (ret)
 		return ret;
 	elems = nc_elems(dtype, rank, dim);
 	if (elems < 0)
-		return nc_build_fail(g, (int)elems, "const", "the constant is too large");
+		return nc_build_fail(g, (int)elems, call, "it is too large");
 	copy = nc_alloc_array(g->arena, (size_t)elems, nc_dtype_bytes(dtype));
 	if (!copy)
-		return nc_build_fail(g, -ENOMEM, "const", "out of memory");
+		return nc_build_fail(g, -ENOMEM, call, "out of memory");
 	if (elems)
 		memcpy(copy, data, (size_t)elems * nc_dtype_bytes(dtype));
-	t = nc_graph_const(g, name, dtype, rank, dim, copy);
-	return (int)t;
+	return (int)nc_graph_const(g, name, dtype, rank, dim, copy);
+}
+
+int npu_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
+		    unsigned int rank, const int64_t *dim, const void *data)
+{
+	return add_const(g, "const", name, dtype, rank, dim, data);
+}
+
+int npu_graph_param(struct npu_graph *g, const char *name, unsigned int rank, const int64_t *dim,
+		    const float *data)
+{
+	int t, ret;
+
+	if (!g->err && (!name || !*name))
+		return nc_build_fail(g, -EINVAL, "param", "a parameter needs a name");
+	t = add_const(g, "param", name, NPU_GRAPH_F32, rank, dim, data);
+	ret = t < 0 ? t : nc_graph_add_param(g, (uint32_t)t);
+	return ret ? ret : t;
 }
 
 int npu_graph_output(struct npu_graph *g, const char *name, int tensor)

@@ -138,6 +138,19 @@ int nc_graph_add_output(struct npu_graph *g, const char *name, uint32_t tensor)
 	return 0;
 }
 
+int nc_graph_add_param(struct npu_graph *g, uint32_t tensor)
+{
+	uint32_t *list = grow(g->arena, g->param, g->params, &g->param_room, sizeof(*list));
+
+	if (!list)
+		return no_memory(g);
+	g->param = list;
+	g->param[g->params++] = tensor;
+	g->tensor[tensor]->init = g->tensor[tensor]->data;
+	g->tensor[tensor]->data = NULL;
+	return 0;
+}
+
 int nc_tensor_shape(struct npu_graph *g, const struct nc_node *n, uint32_t tensor,
 		    enum npu_graph_dtype dtype, unsigned int rank, const int64_t *dim)
 {
@@ -452,7 +465,8 @@ int nc_graph_print(const struct npu_graph *g, FILE *out)
 		const struct nc_tensor *t = g->tensor[i];
 
 		fprintf(out, "tensor %%%u %s %s\"%s\"\n", i, nc_shape_text(t, text),
-			t->input ? "input " : t->data ? "const " : "", t->name);
+			t->input ? "input " : t->init ? "param " : t->data ? "const " : "",
+			t->name);
 	}
 	for (uint32_t i = 0; i < g->nodes; i++) {
 		const struct nc_node *n = g->node[i];

@@ -133,6 +133,7 @@ struct nc_op {
  * @dim: outermost first; 0 is legal between operators
  * @elems: product of @dim
  * @data: the elements, row-major, when they are known while compiling
+ * @init: of a parameter: its value, as @data; training changes it
  * @node: index of the node that computes it, or NC_NONE
  * @input: bound by the caller at run time
  */
@@ -143,6 +144,7 @@ struct nc_tensor {
 	int64_t dim[NPU_GRAPH_RANK_MAX];
 	uint64_t elems;
 	const void *data;
+	const void *init;
 	uint32_t node;
 	bool input;
 };
@@ -187,6 +189,7 @@ struct nc_output {
  *	default
  * @input: tensors bound by the caller, in order
  * @output: results, in order; a tensor may be there more than once
+ * @param: parameters, in order
  * @given: what the caller said about inputs before there were any
  * @givens: how many
  */
@@ -206,6 +209,8 @@ struct npu_graph {
 	uint32_t inputs, input_room;
 	struct nc_output *output;
 	uint32_t outputs, output_room;
+	uint32_t *param;
+	uint32_t params, param_room;
 	const struct npu_graph_given *given;
 	unsigned int givens;
 };
@@ -240,6 +245,11 @@ int64_t nc_graph_float(struct npu_graph *g, float value);
 /* The caller binds @tensor. */
 int nc_graph_add_input(struct npu_graph *g, uint32_t tensor);
 int nc_graph_add_output(struct npu_graph *g, const char *name, uint32_t tensor);
+/*
+ * Constant @tensor becomes a parameter: nothing is folded that depends on it, unless
+ * a shape does (nc_known()), or all parameters are constants again (front.c).
+ */
+int nc_graph_add_param(struct npu_graph *g, uint32_t tensor);
 /*
  * Append @n, whose op, name, inputs, outputs and attributes are set; infer
  * shapes; compute small constants. 0, or -errno recorded in the graph.
@@ -310,6 +320,25 @@ bool nc_known(struct npu_graph *g, struct nc_tensor *t);
 
 /* Text form for dumps. */
 int nc_graph_print(const struct npu_graph *g, FILE *out);
+
+/* state.c */
+
+/**
+ * struct nc_graph_state - a graph as it was
+ * @graph: itself
+ * @tensor: its tensors
+ */
+struct nc_graph_state {
+	struct npu_graph graph;
+	struct nc_tensor *tensor;
+};
+
+/* Before passes run; 0 or -ENOMEM with a message. */
+int nc_graph_save(struct npu_graph *g, struct nc_graph_state *s);
+/* After them; the message stays. */
+void nc_graph_restore(struct npu_graph *g, struct nc_graph_state *s);
+/* For anything but training, parameters are constants. */
+void nc_graph_params_known(struct npu_graph *g);
 
 /* fold.c */
 

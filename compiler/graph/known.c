@@ -2,7 +2,8 @@
 /*
  * Values that a shape depends on. A model may take them as inputs: then the
  * caller has given them along with the model, and they become constants, but
- * only when something asks for them.
+ * only when something asks for them. So do parameters: none that decides about
+ * a shape can be trained.
  */
 #include "graph.h"
 
@@ -76,7 +77,7 @@ static bool can_know(const struct npu_graph *g, const struct nc_tensor *t, unsig
 {
 	const struct nc_node *n;
 
-	if (t->data || given_value(g, t))
+	if (t->data || t->init || given_value(g, t))
 		return true;
 	if (t->node == NC_NONE || depth == DEPTH_MAX || ++*visits > VISITS_MAX)
 		return false;
@@ -89,13 +90,14 @@ static bool can_know(const struct npu_graph *g, const struct nc_tensor *t, unsig
 	return true;
 }
 
-static void forget_input(struct npu_graph *g, const struct nc_tensor *t)
+static void forget(const struct npu_graph *g, const struct nc_tensor *t, uint32_t *list,
+		   uint32_t *count)
 {
-	for (uint32_t i = 0; i < g->inputs; i++) {
-		if (g->tensor[g->input[i]] != t)
+	for (uint32_t i = 0; i < *count; i++) {
+		if (g->tensor[list[i]] != t)
 			continue;
-		g->inputs--;
-		memmove(&g->input[i], &g->input[i + 1], (g->inputs - i) * sizeof(*g->input));
+		--*count;
+		memmove(&list[i], &list[i + 1], (*count - i) * sizeof(*list));
 		return;
 	}
 }
@@ -110,7 +112,13 @@ static int know(struct npu_graph *g, struct nc_tensor *t)
 		t->data = given_value(g, t);
 		t->input = false;
 		g->const_elems += t->elems;
-		forget_input(g, t);
+		forget(g, t, g->input, &g->inputs);
+		return 0;
+	}
+	if (t->init) {
+		t->data = t->init;
+		t->init = NULL;
+		forget(g, t, g->param, &g->params);
 		return 0;
 	}
 	for (uint32_t i = 0; !ret && i < g->node[t->node]->ins; i++)
@@ -125,7 +133,7 @@ bool nc_known(struct npu_graph *g, struct nc_tensor *t)
 
 	if (!t)
 		return false;
-	if (!t->data && g->givens && can_know(g, t, 0, &visits))
+	if (!t->data && (g->givens || g->params) && can_know(g, t, 0, &visits))
 		know(g, t);
 	return t->data;
 }

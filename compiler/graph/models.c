@@ -159,7 +159,7 @@ struct npu_graph *npu_net_build(enum npu_net net, int64_t batch, const float *co
 	for (unsigned int i = 0; i < nets[net].params; i++) {
 		const struct npu_net_param *p = &nets[net].param[i];
 
-		tensor[i] = npu_graph_const(g, p->name, NPU_GRAPH_F32, p->rank, p->dim, param[i]);
+		tensor[i] = npu_graph_param(g, p->name, p->rank, p->dim, param[i]);
 	}
 	npu_graph_output(g, "probabilities", nets[net].build(g, x, tensor));
 	return g;

@@ -633,8 +633,10 @@ static int write_initializers(struct export *x)
 static int make_graph(struct export *x, Onnx__GraphProto *graph)
 {
 	struct npu_graph *g = x->g;
-	int ret = nc_fold(g);
+	int ret;
 
+	nc_graph_params_known(g);
+	ret = nc_fold(g);
 	x->used = take(x, g->tensors, sizeof(*x->used));
 	ret = ret ? ret : x->err;
 	ret = ret ? ret : choose_names(x);
@@ -728,17 +730,21 @@ static int export(struct export *x, const char *path)
 
 int npu_graph_write_onnx(struct npu_graph *g, const char *path)
 {
-	struct export x = { .g = g, .a = nc_arena_create() };
+	struct nc_graph_state saved;
+	struct export x = { .g = g };
 	int ret;
 
-	if (g->err) {
-		nc_arena_destroy(x.a);
+	if (g->err)
 		return g->err;
-	}
 	/* What an earlier attempt said does not hold for this one. */
 	g->diag.text[0] = 0;
+	ret = nc_graph_save(g, &saved);
+	if (ret)
+		return ret;
+	x.a = nc_arena_create();
 	ret = x.a ? export(&x, path) : -ENOMEM;
 	nc_arena_destroy(x.a);
+	nc_graph_restore(g, &saved);
 	if (ret)
 		nc_error(&g->diag, ret, "%s: out of memory", path);
 	return ret;
