@@ -5,6 +5,7 @@
  *
  *	G import	onnx/, graph/builder.c: ONNX or calls to a graph
  *	C fold		graph/fold.c: what is constant becomes a constant
+ *	D differentiate	grad/: gradients as nodes
  *	E expand	expand/: operators as simpler ones, until each has a lowering
  *	K legalise	lower/: graph to kernel IR
  *	F S P T A O	opt/, place/, tile/, emit/: fuse, slice, plan, tile, place, order

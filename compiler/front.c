@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "expand/expand.h"
+#include "grad/grad.h"
 #include "lower/legal.h"
 
 /* Kernel IR and program take this many times the graph's memory, and this much more. */
@@ -41,9 +42,17 @@ static int pass_fold_conv(struct front *f)
 	return nc_fold_conv(f->g);
 }
 
+/* Operators without a gradient rule become some that have one. */
+static int pass_gradients(struct front *f)
+{
+	int ret = nc_has_gradients(f->g) ? nc_expand(f->g, nc_grad_has_rule) : 0;
+
+	return ret ? ret : nc_gradients(f->g);
+}
+
 static int pass_expand(struct front *f)
 {
-	return nc_expand(f->g);
+	return nc_expand(f->g, NULL);
 }
 
 static int pass_legalise(struct front *f)
@@ -58,6 +67,7 @@ static const struct {
 	{ 'G', pass_none },
 	{ '\0', pass_params },
 	{ 'C', pass_fold },
+	{ 'D', pass_gradients },
 	{ '\0', pass_fold_conv },
 	{ 'E', pass_expand },
 	{ '\0', pass_fold },

@@ -123,6 +123,11 @@ int npu_graph_const(struct npu_graph *g, const char *name, enum npu_graph_dtype 
  */
 int npu_graph_param(struct npu_graph *g, const char *name, unsigned int rank, const int64_t *dim,
 		    const float *data);
+/*
+ * The gradients of the sum of @y's elements in each of @x, in @dx: tensors like any
+ * other, also to be differentiated again. All of f32. 0 or -errno.
+ */
+int npu_graph_gradients(struct npu_graph *g, int y, unsigned int count, const int *x, int *dx);
 /* Make @tensor an output called @name; 0 or -errno. */
 int npu_graph_output(struct npu_graph *g, const char *name, int tensor);
 

@@ -34,9 +34,10 @@ struct nc_expand {
 
 /*
  * requires: a graph
- * establishes: only operators with a lowering are left
+ * establishes: only operators with a lowering are left, and nodes that @keep, if it is
+ *	not NULL, says are to stay
  */
-int nc_expand(struct npu_graph *g);
+int nc_expand(struct npu_graph *g, bool (*keep)(const struct nc_node *n));
 
 /* Input @i, or NC_NONE. */
 uint32_t nc_x_in(const struct nc_expand *e, uint32_t i);

@@ -230,6 +230,24 @@ int npu_graph_param(struct npu_graph *g, const char *name, unsigned int rank, co
 	return ret ? ret : t;
 }
 
+int npu_graph_gradients(struct npu_graph *g, int y, unsigned int count, const int *x, int *dx)
+{
+	int ret = nc_build_check(g, "gradients", y);
+	struct nc_call c;
+
+	for (unsigned int i = 0; i < count; i++) {
+		dx[i] = -EINVAL;
+		ret = ret ? ret : nc_build_check(g, "gradients", x[i]);
+	}
+	if (ret || !count)
+		return ret;
+	c = nc_call_begin(g, NC_OP_Gradient, count + 1);
+	nc_call_in(&c, 0, y);
+	for (unsigned int i = 0; i < count; i++)
+		nc_call_in(&c, i + 1, x[i]);
+	return nc_call_end_many(&c, count, dx);
+}
+
 int npu_graph_output(struct npu_graph *g, const char *name, int tensor)
 {
 	int ret = nc_build_check(g, "output", tensor);

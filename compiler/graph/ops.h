@@ -120,6 +120,8 @@ INFER(layer_norm);
 /* shape_attention.c */
 INFER(attention);
 INFER(rotary);
+/* grad/grad.c */
+INFER(gradient);
 #undef INFER
 
 #define EXPAND(f) int nc_expand_##f(const struct nc_expand *e)
