@@ -41,7 +41,7 @@ bool nc_has_gradients(const struct npu_graph *g);
  */
 int nc_gradients(struct npu_graph *g);
 
-/* ---- for rules (grad_util.c) ---- */
+/* ---- for rules (grad_util.c unless said otherwise) ---- */
 
 /* The gradient of output @i; NC_NONE: zero. */
 uint32_t nc_grad_out(const struct nc_grad *d, uint32_t i);
@@ -65,6 +65,9 @@ uint32_t nc_grad_zeros(const struct nc_grad *d, uint32_t like);
 uint32_t nc_grad_plus(const struct nc_grad *d, uint32_t t, float c);
 uint32_t nc_grad_times(const struct nc_grad *d, uint32_t t, float c);
 uint32_t nc_grad_square(const struct nc_grad *d, uint32_t t);
+
+/* f'(x) for y = f(x), f the operator of @n, which has only attributes. (grad_map.c) */
+uint32_t nc_grad_slope(const struct nc_grad *d, const struct nc_node *n, uint32_t x, uint32_t y);
 
 /* The rules, by the file they are in. */
 #define GRAD(f) void nc_grad_##f(const struct nc_grad *d)
@@ -98,6 +101,8 @@ GRAD(global_pool);
 GRAD(log_softmax);
 GRAD(reduce);
 GRAD(softmax);
+/* grad_lstm.c */
+GRAD(lstm);
 /* grad_matmul.c */
 GRAD(gemm);
 GRAD(matmul);

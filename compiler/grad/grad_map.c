@@ -16,11 +16,13 @@
 
 /**
  * struct point - one operator, element by element
+ * @n: the operator
  * @x: its input
  * @y: its output
  */
 struct point {
 	const struct nc_grad *d;
+	const struct nc_node *n;
 	uint32_t x, y;
 };
 
@@ -48,6 +50,11 @@ static uint32_t times(const struct point *p, uint32_t t, float c)
 static uint32_t from(const struct point *p, float c, uint32_t t)
 {
 	return plus(p, f1(p, NC_OP_Neg, t), c);
+}
+
+static float attr(const struct point *p, const char *name)
+{
+	return nc_attr(p->n, name)->f;
 }
 
 static uint32_t above(const struct point *p, uint32_t t, float limit)
@@ -85,7 +92,7 @@ static uint32_t sigmoid_slope(const struct point *p, uint32_t s)
 /* x Phi(x), or its approximation x / 2 (1 + tanh(u)), u = c (x + 0.044715 x^3). */
 static uint32_t gelu(const struct point *p)
 {
-	bool rough = !strcmp(nc_attr(p->d->e.n, "approximate")->s, "tanh");
+	bool rough = !strcmp(nc_attr(p->n, "approximate")->s, "tanh");
 	uint32_t phi, slope, t;
 
 	if (!rough) {
@@ -104,7 +111,7 @@ static uint32_t gelu(const struct point *p)
 /* y = x sigmoid(alpha x) */
 static uint32_t swish(const struct point *p)
 {
-	float alpha = nc_grad_float(p->d, "alpha");
+	float alpha = attr(p, "alpha");
 	uint32_t s = f1(p, NC_OP_Sigmoid, times(p, p->x, alpha));
 
 	return f2(p, NC_OP_Add, s, times(p, f2(p, NC_OP_Mul, p->y, from(p, 1, s)), alpha));
@@ -133,7 +140,7 @@ static uint32_t hard_sigmoid(const struct point *p)
 	uint32_t inside = f2(p, NC_OP_And, above(p, p->y, 0),
 			     nc_x_scalar(&p->d->e, NC_OP_Less, p->y, 1));
 
-	return choose(p, inside, number(p, nc_grad_float(p->d, "alpha")), number(p, 0));
+	return choose(p, inside, number(p, attr(p, "alpha")), number(p, 0));
 }
 
 /* Exponential below 0, where the derivative is y plus a constant, times another. */
@@ -151,10 +158,10 @@ static uint32_t step(const struct point *p, uint32_t t, float limit, float low)
 
 static uint32_t activation(const struct point *p)
 {
-	float alpha = nc_grad_float(p->d, "alpha");
-	float beta = nc_grad_float(p->d, "beta"), gamma = nc_grad_float(p->d, "gamma");
+	float alpha = attr(p, "alpha");
+	float beta = attr(p, "beta"), gamma = attr(p, "gamma");
 
-	switch (p->d->e.n->op->code) {
+	switch (p->n->op->code) {
 	case NC_OP_Affine:
 		return number(p, alpha);
 	case NC_OP_Celu:
@@ -178,7 +185,7 @@ static uint32_t activation(const struct point *p)
 	case NC_OP_Selu:
 		return exponential(p, gamma * alpha, 1, gamma);
 	case NC_OP_Shrink:
-		return step(p, f1(p, NC_OP_Abs, p->x), nc_grad_float(p->d, "lambd"), 0);
+		return step(p, f1(p, NC_OP_Abs, p->x), attr(p, "lambd"), 0);
 	case NC_OP_Sigmoid:
 		return sigmoid_slope(p, p->y);
 	case NC_OP_Softplus:
@@ -201,7 +208,7 @@ static uint32_t function(const struct point *p)
 {
 	uint32_t x = p->x, y = p->y;
 
-	switch (p->d->e.n->op->code) {
+	switch (p->n->op->code) {
 	case NC_OP_Abs:
 		return f1(p, NC_OP_Sign, x);
 	case NC_OP_Acos:
@@ -244,11 +251,18 @@ static uint32_t function(const struct point *p)
 	}
 }
 
+uint32_t nc_grad_slope(const struct nc_grad *d, const struct nc_node *n, uint32_t x, uint32_t y)
+{
+	struct point p = { .d = d, .n = n, .x = x, .y = y };
+
+	return function(&p);
+}
+
 void nc_grad_unary(const struct nc_grad *d)
 {
-	struct point p = { .d = d, .x = nc_x_in(&d->e, 0), .y = d->e.n->out[0] };
+	uint32_t slope = nc_grad_slope(d, d->e.n, nc_x_in(&d->e, 0), d->e.n->out[0]);
 
-	nc_grad_add(d, 0, nc_x_2(&d->e, NC_OP_Mul, nc_grad_out(d, 0), function(&p)));
+	nc_grad_add(d, 0, nc_x_2(&d->e, NC_OP_Mul, nc_grad_out(d, 0), slope));
 }
 
 /* Flat wherever there is a derivative. */

@@ -77,7 +77,9 @@ int nc_infer_recurrent(struct npu_graph *g, struct nc_node *n)
 				     nc_shape_text(len, tx), batch);
 	if (n->outs > 0)
 		ret = nc_tensor_shape(g, n, n->out[0], x->dtype, 4, ydim[layout]);
-	for (uint32_t i = 1; !ret && i < n->outs; i++)
+	if (!ret && n->outs > 3)
+		ret = nc_tensor_shape(g, n, n->out[3], x->dtype, 4, ydim[0]);
+	for (uint32_t i = 1; !ret && i < n->outs && i < 3; i++)
 		ret = nc_tensor_shape(g, n, n->out[i], x->dtype, 3, sdim);
 	return ret;
 }

@@ -36,6 +36,7 @@ struct state {
  * @w: [directions, 4 hidden, features]; @r, @b, @p likewise
  * @y: [steps, directions, batch, hidden], if has_y
  * @y_h: [directions, batch, hidden], if has_h; @y_c likewise
+ * @cells: as @y: the cells of all steps, if has_cells
  * @proj: x W^T + bias of this direction, [steps, batch, 4 hidden]
  * @h: @c: spare states that take turns
  * @pre: sums of the gates, if has_pre
@@ -47,9 +48,9 @@ struct lstm {
 	float clip;
 	bool input_forget;
 	bool has_b, has_len, has_h0, has_c0, has_p;
-	bool has_y, has_h, has_c;
+	bool has_y, has_h, has_c, has_cells;
 	struct nc_view x, w, r, b, len, h0, c0, p;
-	struct nc_view y, y_h, y_c;
+	struct nc_view y, y_h, y_c, cells;
 	struct nc_activation act[2 * FUNCS];
 	int64_t dir;
 	struct nc_view proj;
@@ -114,7 +115,8 @@ static bool steps_outermost(const struct nc_view *y)
 static bool written_already(const struct lstm *s, uint32_t i, uint32_t tensor)
 {
 	return (i > 0 && s->has_y && s->y.tensor == tensor) ||
-	       (i > 1 && s->has_h && s->y_h.tensor == tensor);
+	       (i > 1 && s->has_h && s->y_h.tensor == tensor) ||
+	       (i > 2 && s->has_c && s->y_c.tensor == tensor);
 }
 
 /*
@@ -130,7 +132,7 @@ static int get_output(struct lstm *s, uint32_t i, const unsigned int *perm, unsi
 
 	if (nc_legal_home(s->l, s->n, i, &out) && !written_already(s, i, out.tensor)) {
 		nc_view_permute(&out, perm, v);
-		if (i || steps_outermost(v)) {
+		if (i == 1 || i == 2 || steps_outermost(v)) {
 			nc_legal_set(s->l, s->n, i, &out);
 			return 0;
 		}
@@ -154,12 +156,15 @@ static int get_outputs(struct lstm *s)
 	s->has_y = nc_legal_wanted(s->l, s->n, 0);
 	s->has_h = nc_legal_wanted(s->l, s->n, 1);
 	s->has_c = nc_legal_wanted(s->l, s->n, 2);
+	s->has_cells = nc_legal_wanted(s->l, s->n, 3);
 	if (s->has_y)
 		ret = get_output(s, 0, y_perm[layout], 4, dim, &s->y);
 	if (!ret && s->has_h)
 		ret = get_output(s, 1, h_perm[layout], 3, dim + 1, &s->y_h);
 	if (!ret && s->has_c)
 		ret = get_output(s, 2, h_perm[layout], 3, dim + 1, &s->y_c);
+	if (!ret && s->has_cells)
+		ret = get_output(s, 3, y_perm[0], 4, dim, &s->cells);
 	return ret;
 }
 
@@ -510,7 +515,7 @@ static int make_temps(struct lstm *s)
 static int run_step(struct lstm *s, int64_t i, int64_t time, struct state *h, struct state *c)
 {
 	bool last = i == s->steps - 1;
-	struct nc_view y = { 0 }, out_h = s->h[i & 1], out_c = s->c[i & 1];
+	struct nc_view y = { 0 }, cell = { 0 }, out_h = s->h[i & 1], out_c = s->c[i & 1];
 	struct step t = { .h = *h, .c = *c };
 	int ret;
 
@@ -523,7 +528,12 @@ static int run_step(struct lstm *s, int64_t i, int64_t time, struct state *h, st
 		out_h = y;
 	else if (last && s->has_h)
 		out_h = cell_view(s, &s->y_h, s->dir * s->y_h.stride[0]);
-	if (last && s->has_c)
+	if (s->has_cells)
+		cell = cell_view(s, &s->cells, time * s->cells.stride[0] +
+					       s->dir * s->cells.stride[1]);
+	if (s->has_cells)
+		out_c = cell;
+	else if (last && s->has_c)
 		out_c = cell_view(s, &s->y_c, s->dir * s->y_c.stride[0]);
 	t.out_h = s->has_len ? s->new_h : out_h;
 	t.out_c = s->has_len ? s->new_c : out_c;
@@ -534,6 +544,11 @@ static int run_step(struct lstm *s, int64_t i, int64_t time, struct state *h, st
 		struct nc_view y_h = cell_view(s, &s->y_h, s->dir * s->y_h.stride[0]);
 
 		ret = nc_legal_copy(s->l, s->n, &y, &y_h);
+	}
+	if (!ret && last && s->has_c && s->has_cells) {
+		struct nc_view y_c = cell_view(s, &s->y_c, s->dir * s->y_c.stride[0]);
+
+		ret = nc_legal_copy(s->l, s->n, &cell, &y_c);
 	}
 	*h = (struct state){ .set = true, .view = out_h };
 	*c = (struct state){ .set = true, .view = out_c };

@@ -14,7 +14,7 @@
 #include "ev.h"
 #include "ref_test.h"
 
-#define INPUTS		4
+#define INPUTS		8
 #define ATTRS		8
 #define TEXT		64
 /* Of the largest element of the gradient. */
@@ -155,6 +155,13 @@ static const struct grad_case cases[] = {
 	{ "LpNormalization", "", { "3,6@-2:2" } },
 	{ "LRN", "size=3", { "1,7,3,3@-2:2" } },
 	{ "Einsum", "equation=ij,jk->ki", { "3,4@-2:2", "4,5@-2:2" } },
+	{ "LSTM", "hidden_size=5", { "3,2,4@-1:1", "1,20,4@-1:1", "1,20,5@-1:1", "1,40@-1:1" } },
+	{ "LSTM", "hidden_size=3 direction=bidirectional",
+	  { "4,2,2@-1:1", "2,12,2@-1:1", "2,12,3@-1:1", "2,24@-1:1", "-", "2,2,3@-1:1",
+	    "2,2,3@-1:1" } },
+	{ "LSTM", "hidden_size=3 direction=reverse layout=1",
+	  { "2,4,3@-1:1", "1,12,3@-1:1", "1,12,3@-1:1", "-", "-", "2,1,3@-1:1", "2,1,3@-1:1" } },
+	{ "LSTM", "hidden_size=2", { "1,3,2@-1:1", "1,8,2@-1:1", "1,8,2@-1:1" } },
 	{ "GRU", "hidden_size=5", { "3,2,4@-1:1", "1,15,4@-1:1", "1,15,5@-1:1", "1,30@-1:1" } },
 	{ "RNN", "hidden_size=5", { "4,2,3@-1:1", "1,5,3@-1:1", "1,5,5@-1:1", "1,10@-1:1" } },
 	{ "Resize", "mode=linear", { "1,2,3,4@-2:2", "-", "-", "=1,2,6,8" } },
