@@ -14,13 +14,15 @@
 
 #include "back.h"
 #include "front.h"
+#include "npu_train_graph.h"
 
-int npu_graph_compile(struct npu_graph *g, const struct npu_target *target,
-		      const char *dump, void *dump_file, void **image, size_t *image_bytes)
+static int compile(struct npu_graph *g, const struct npu_step *step,
+		   const struct npu_target *target, const char *dump, void *dump_file,
+		   void **image, size_t *image_bytes)
 {
 	FILE *out = dump_file ? dump_file : stdout;
 	struct kir *k;
-	int ret = nc_front(g, dump, out, &k);
+	int ret = nc_front(g, step, dump, out, &k);
 
 	if (ret)
 		return ret;
@@ -28,4 +30,17 @@ int npu_graph_compile(struct npu_graph *g, const struct npu_target *target,
 	ret = nc_arena_explain(k->arena, &g->diag, ret);
 	nc_arena_destroy(k->arena);
 	return ret;
+}
+
+int npu_graph_compile(struct npu_graph *g, const struct npu_target *target,
+		      const char *dump, void *dump_file, void **image, size_t *image_bytes)
+{
+	return compile(g, NULL, target, dump, dump_file, image, image_bytes);
+}
+
+int npu_graph_compile_step(struct npu_graph *g, const struct npu_step *step,
+			   const struct npu_target *target, const char *dump, void *dump_file,
+			   void **image, size_t *image_bytes)
+{
+	return compile(g, step, target, dump, dump_file, image, image_bytes);
 }

@@ -7,15 +7,17 @@
 
 #include "expand/expand.h"
 #include "grad/grad.h"
+#include "grad/train.h"
 #include "lower/legal.h"
 
 /* Kernel IR and program take this many times the graph's memory, and this much more. */
 #define GROWTH		4
 #define FREE_BYTES	(1ull << 30)
 
-/* What passes work on: the graph, and what it becomes. */
+/* What passes work on: the graph, what is to be made of it, and what it becomes. */
 struct front {
 	struct npu_graph *g;
+	const struct npu_step *step;
 	struct kir *k;
 };
 
@@ -26,8 +28,11 @@ static int pass_none(struct front *f)
 	return 0;
 }
 
-static int pass_params(struct front *f)
+/* A step has parameters; for inference they are constants. */
+static int pass_train(struct front *f)
 {
+	if (f->step)
+		return nc_train(f->g, f->step);
 	nc_graph_params_known(f->g);
 	return 0;
 }
@@ -65,7 +70,7 @@ static const struct {
 	int (*run)(struct front *f);
 } passes[] = {
 	{ 'G', pass_none },
-	{ '\0', pass_params },
+	{ '\0', pass_train },
 	{ 'C', pass_fold },
 	{ 'D', pass_gradients },
 	{ '\0', pass_fold_conv },
@@ -92,9 +97,10 @@ static int run_passes(struct front *f, const char *dump, FILE *out)
 	return 0;
 }
 
-int nc_front(struct npu_graph *g, const char *dump, FILE *out, struct kir **k)
+int nc_front(struct npu_graph *g, const struct npu_step *step, const char *dump, FILE *out,
+	     struct kir **k)
 {
-	struct front f = { .g = g };
+	struct front f = { .g = g, .step = step };
 	struct nc_graph_state saved;
 	struct nc_arena *arena;
 	int ret;

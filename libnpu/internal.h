@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "npu.h"
 #include "npu_graph.h"
+#include "npu_train_graph.h"
 #include "npu_prog_read.h"
 #include "npu_regs.h"
 #include "ranges.h"

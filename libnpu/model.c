@@ -76,13 +76,18 @@ static bool has_suffix(const char *path, const char *suffix)
 }
 
 /* @what is what the message names. */
-static struct npu_model *compile(struct npu_device *dev, struct npu_graph *graph, const char *what)
+static struct npu_model *compile(struct npu_device *dev, struct npu_graph *graph,
+				 const struct npu_step *step, const char *what)
 {
 	struct npu_model *model;
 	void *image;
 	size_t bytes;
-	int ret = npu_graph_compile(graph, &dev->target, NULL, NULL, &image, &bytes);
+	int ret;
 
+	if (step)
+		ret = npu_graph_compile_step(graph, step, &dev->target, NULL, NULL, &image, &bytes);
+	else
+		ret = npu_graph_compile(graph, &dev->target, NULL, NULL, &image, &bytes);
 	if (ret)
 		return npu_fail_null(ret, "%s: %s", what, npu_graph_error(graph));
 	model = take_program(dev, npu_program_from_image(image, bytes));
@@ -107,14 +112,20 @@ struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const
 	graph = npu_graph_read_onnx(path, bind, error, sizeof(error));
 	if (!graph)
 		return npu_fail_null(-EINVAL, "%s", error);
-	model = compile(dev, graph, path);
+	model = compile(dev, graph, NULL, path);
 	npu_graph_destroy(graph);
 	return model;
 }
 
 struct npu_model *npu_model_from_graph(struct npu_device *dev, struct npu_graph *graph)
 {
-	return compile(dev, graph, "compile");
+	return compile(dev, graph, NULL, "compile");
+}
+
+struct npu_model *npu_model_from_step(struct npu_device *dev, struct npu_graph *graph,
+				      const struct npu_step *step)
+{
+	return compile(dev, graph, step, "compile");
 }
 
 void npu_model_close(struct npu_model *model)

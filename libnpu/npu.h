@@ -35,6 +35,7 @@ struct npu_space;
 struct npu_queue;
 struct npu_fence;
 struct npu_program;
+struct npu_step;
 struct npu_model;
 struct npu_session;
 struct npu_graph;	/* npu_graph.h */
@@ -259,6 +260,9 @@ struct npu_model *npu_model_open(struct npu_device *dev, const char *path, const
 struct npu_model *npu_model_from_program(struct npu_device *dev, struct npu_program *prog);
 /* Compile a graph for @dev. */
 struct npu_model *npu_model_from_graph(struct npu_device *dev, struct npu_graph *graph);
+/* Compile a training step or an evaluation of it, see npu_graph_compile_step(). */
+struct npu_model *npu_model_from_step(struct npu_device *dev, struct npu_graph *graph,
+				      const struct npu_step *step);
 void npu_model_close(struct npu_model *model);
 
 const char *npu_model_name(const struct npu_model *model);

@@ -235,7 +235,7 @@ void net_run(struct net *net)
 	struct nc_diag diag = { "" };
 	unsigned int next = 0;
 
-	if (nc_front(net->g, NULL, NULL, &net->k))
+	if (nc_front(net->g, NULL, NULL, NULL, &net->k))
 		fail_msg("%s", npu_graph_error(net->g));
 	if (kir_verify(net->k, &diag))
 		fail_msg("%s", diag.text);
@@ -308,7 +308,7 @@ unsigned int net_count(const struct net *net, enum kir_kind kind)
 
 void net_refused(struct net *net, int err, const char *const *words)
 {
-	int ret = nc_front(net->g, NULL, NULL, &net->k);
+	int ret = nc_front(net->g, NULL, NULL, NULL, &net->k);
 
 	if (ret != err)
 		fail_msg("%d instead of %d: %s", ret, err, npu_graph_error(net->g));

@@ -353,7 +353,7 @@ static void test_out_of_memory(void **state)
 
 		assert_non_null(g);
 		nc_arena_limit(g->arena, nc_arena_bytes(g->arena) + limit - 4096);
-		ret = nc_front(g, NULL, NULL, &k);
+		ret = nc_front(g, NULL, NULL, NULL, &k);
 		if (ret)
 			assert_string_not_equal(npu_graph_error(g), "");
 		else

@@ -542,7 +542,7 @@ static void test_damage(void **state)
 		g = npu_graph_create("changed");
 		if (nc_onnx_import(g, data, bytes, "*=2"))
 			assert_string_not_equal(npu_graph_error(g), "");
-		else if (!nc_front(g, NULL, NULL, &k))
+		else if (!nc_front(g, NULL, NULL, NULL, &k))
 			nc_arena_destroy(k->arena);
 		npu_graph_destroy(g);
 		free(data);
