@@ -275,6 +275,15 @@ int npu_model_output_info(const struct npu_model *model, unsigned int index,
 
 /* Memory, address space and queue for running a model. */
 struct npu_session *npu_session_create(struct npu_model *model);
+/*
+ * The same for up to @runs (1 .. NPU_SESSION_RUNS_MAX) in flight. Each of them has its own
+ * inputs and outputs, in turn: the functions below are about the inputs of the next run to
+ * be started, which hold what the run @runs before had, and the outputs of the last one
+ * that was waited for. What npu_session_feed() connects has two pieces of memory for all
+ * runs: its input can be set when none is in flight, its output be had when one is.
+ */
+#define NPU_SESSION_RUNS_MAX	8
+struct npu_session *npu_session_create_ahead(struct npu_model *model, unsigned int runs);
 void npu_session_destroy(struct npu_session *s);
 
 /* Copy @bytes (the input's whole size) in; or map and write in place. */
@@ -293,7 +302,11 @@ int npu_session_read_input(struct npu_session *s, unsigned int index, const char
 int npu_session_feed(struct npu_session *s, unsigned int output, unsigned int input);
 /* One submit for the whole batch; sleeps until it is done. */
 int npu_session_run(struct npu_session *s);
-/* The two halves of npu_session_run(). One run may be in flight. */
+/*
+ * The two halves of npu_session_run(). As many runs may be in flight as the session was
+ * made for; they are waited for in the order in which they were started. When one fails,
+ * so do those after it, and inputs that outputs feed are what the failed run had.
+ */
 int npu_session_start(struct npu_session *s);
 int npu_session_wait(struct npu_session *s, int timeout_ms);
 int npu_session_get_output(struct npu_session *s, unsigned int index, void *data,

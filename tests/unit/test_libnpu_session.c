@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "libnpu_rig.h"
+#include "npu_graph.h"
 #include "npu_prog_read.h"
 
 /* A program as a file and as a model that was made of it. */
@@ -217,6 +218,100 @@ static void test_feed(void **state)
 	}
 	assert_ok(npu_session_start(s));
 	assert_err(npu_session_feed(s, 0, 0), -EBUSY, "in flight");
+	npu_session_destroy(s);
+	npu_model_close(model);
+}
+
+/* s = 2 s + table[index], which faults when there is no such row; y = -s. */
+static struct npu_model *row_model(struct npu_device *dev)
+{
+	static const int64_t one = 1, four = 4, rows[] = { 3, 4 };
+	static const float table[3][4] = { { 1, 1, 1, 1 }, { 2, 2, 2, 2 }, { 5, 6, 7, 8 } };
+	struct npu_graph *g = npu_graph_create("rows");
+	int state, row, sum;
+	struct npu_model *model;
+
+	state = npu_graph_input(g, "s", NPU_GRAPH_F32, 1, &four);
+	row = npu_graph_gather(g, npu_graph_const(g, "table", NPU_GRAPH_F32, 2, rows, table),
+			       npu_graph_input(g, "index", NPU_GRAPH_I32, 1, &one), 0);
+	sum = npu_graph_binary(g, NPU_BINARY_ADD, npu_graph_reshape(g, row, 1, &four),
+			       npu_graph_binary(g, NPU_BINARY_ADD, state, state));
+	npu_graph_output(g, "s next", sum);
+	npu_graph_output(g, "y", npu_graph_unary(g, NPU_UNARY_NEG, sum, 0, 0));
+	model = npu_model_from_graph(dev, g);
+	npu_graph_destroy(g);
+	return model;
+}
+
+#define AHEAD	3
+
+/* Each run has its own inputs and outputs; what is fed goes through all of them. */
+static void test_ahead(void **state)
+{
+	static const float rows[] = { 1, 2, 5 };
+	struct npu_model *model = row_model(*state);
+	struct npu_session *s;
+	float want = 0, y[4] = { 0 };
+	int32_t index = 0;
+	int started = 0;
+
+	assert_some(model);
+	assert_none(npu_session_create_ahead(model, 0), -EINVAL, "1 to 8");
+	assert_none(npu_session_create_ahead(model, NPU_SESSION_RUNS_MAX + 1), -EINVAL, "9 runs");
+	s = npu_session_create_ahead(model, AHEAD);
+	assert_some(s);
+	assert_ok(npu_session_feed(s, 0, 0));
+	assert_ok(npu_session_set_input(s, 0, y, sizeof(y)));
+	for (int run = 0; run < 10; run++) {
+		for (; started < 10 && started < run + AHEAD; started++) {
+			index = started % 3;
+			assert_ok(npu_session_set_input(s, 1, &index, 4));
+			assert_ok(npu_session_start(s));
+		}
+		if (started - run == AHEAD) {
+			assert_err(npu_session_start(s), -EBUSY, "3 runs are in flight");
+			assert_err(npu_session_set_input(s, 1, &index, 4), -EBUSY, "in flight");
+		} else {
+			assert_err(npu_session_set_input(s, 0, y, sizeof(y)), -EBUSY, "\"s\"");
+		}
+		assert_ok(npu_session_wait(s, -1));
+		want = 2 * want + rows[run % 3];
+		assert_ok(npu_session_get_output(s, 1, y, sizeof(y)));
+		assert_true(y[0] == -want);
+		if (started - run > 2) {
+			assert_err(npu_session_get_output(s, 0, y, sizeof(y)), -EBUSY, "\"s next\"");
+			continue;
+		}
+		assert_ok(npu_session_get_output(s, 0, y, sizeof(y)));
+		assert_true(y[0] == want);
+	}
+	assert_err(npu_session_wait(s, 0), -EINVAL, "start one");
+	npu_session_destroy(s);
+	npu_model_close(model);
+}
+
+/* After a fault, runs that were ahead of it fail too, and the state is as it was. */
+static void test_ahead_fault(void **state)
+{
+	struct npu_model *model = row_model(*state);
+	struct npu_session *s = npu_session_create_ahead(model, AHEAD);
+	static const int32_t index[] = { 1, 9, 0 };
+	float y[4] = { 3, 3, 3, 3 };
+	const float *kept;
+
+	assert_some(s);
+	assert_ok(npu_session_feed(s, 0, 0));
+	assert_ok(npu_session_set_input(s, 0, y, sizeof(y)));
+	for (int i = 0; i < AHEAD; i++) {
+		assert_ok(npu_session_set_input(s, 1, &index[i], 4));
+		assert_ok(npu_session_start(s));
+	}
+	assert_ok(npu_session_wait(s, -1));
+	assert_err(npu_session_wait(s, -1), -EFAULT, "index 9 of a dimension of 3");
+	assert_err(npu_session_wait(s, -1), -ECANCELED, "");
+	kept = npu_session_map_input(s, 0);
+	assert_some(kept);
+	assert_true(kept[0] == 8 && kept[3] == 8);
 	npu_session_destroy(s);
 	npu_model_close(model);
 }
@@ -591,6 +686,8 @@ int main(void)
 		cmocka_unit_test(test_from_program),
 		cmocka_unit_test(test_set_and_get),
 		cmocka_unit_test(test_feed),
+		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_ahead_fault),
 		cmocka_unit_test(test_feed_refused),
 		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_device_mismatch),
