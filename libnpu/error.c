@@ -54,6 +54,11 @@ void *npu_fail_null(int err, const char *fmt, ...)
 	return NULL;
 }
 
+int npu_set_error(int err, const char *text)
+{
+	return npu_fail(err, "%s", text);
+}
+
 int npu_fail_memory(const char *what)
 {
 	return npu_fail(-ENOMEM, "%s: out of memory", what);

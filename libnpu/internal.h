@@ -12,9 +12,9 @@
 #include "backend.h"
 #include "npu.h"
 #include "npu_graph.h"
-#include "npu_train_graph.h"
 #include "npu_prog_read.h"
 #include "npu_regs.h"
+#include "npu_train_graph.h"
 #include "ranges.h"
 
 /**
@@ -158,6 +158,21 @@ int npu_uring_read(int fd, const char *path, uint64_t file_offset, void *dst, ui
 uint64_t npu_page_align(uint64_t bytes);
 /* -EINVAL unless @offset + @bytes lie in the buffer. */
 int npu_buffer_check_range(const struct npu_buffer *buf, uint64_t offset, uint64_t bytes);
+
+/* ---- session.c ---- */
+
+/*
+ * Forget the last @runs (at most those that may be in flight), which have all been waited
+ * for: the next run has their slots, whose inputs are as they were, and fed inputs as the
+ * first of them had.
+ */
+void npu_session_rewind(struct npu_session *s, unsigned int runs);
+/* A new address space and queue after a failure. None may be in flight. */
+int npu_session_reopen(struct npu_session *s);
+/* What the next run would read of an input, which the caller only reads. */
+const void *npu_session_peek_input(struct npu_session *s, unsigned int index);
+/* Memory of all that it has. */
+uint64_t npu_session_memory_bytes(const struct npu_session *s);
 
 /* ---- queue.c ---- */
 

@@ -46,6 +46,8 @@ const char *npu_version(void);
 
 /* Message of the last failure in this thread; "" if none. Never NULL. */
 const char *npu_error(void);
+/* Make a message of the caller's own npu_error(), from a callback say. Returns @err. */
+int npu_set_error(int err, const char *message);
 
 /* ---- Device ---- */
 
@@ -279,8 +281,8 @@ struct npu_session *npu_session_create(struct npu_model *model);
  * The same for up to @runs (1 .. NPU_SESSION_RUNS_MAX) in flight. Each of them has its own
  * inputs and outputs, in turn: the functions below are about the inputs of the next run to
  * be started, which hold what the run @runs before had, and the outputs of the last one
- * that was waited for. What npu_session_feed() connects has two pieces of memory for all
- * runs: its input can be set when none is in flight, its output be had when one is.
+ * that was waited for. An input that npu_session_feed() connects can be set when no run is
+ * in flight.
  */
 #define NPU_SESSION_RUNS_MAX	8
 struct npu_session *npu_session_create_ahead(struct npu_model *model, unsigned int runs);

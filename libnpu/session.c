@@ -46,13 +46,14 @@ struct slot {
  * struct feed - an input that gets an output's values
  * @out: register of the output; 0: not fed
  * @fresh: the last run's output is the next one's input
- * @turn: which of @memory is the input
+ * @turn: which of @memory is the input; the output is the one after it
+ * @memory: one more than slots: what the oldest run in flight read is not written
  */
 struct feed {
 	uint8_t out;
 	bool fresh;
 	uint8_t turn;
-	struct memory memory[2];
+	struct memory memory[NPU_SESSION_RUNS_MAX + 1];
 };
 
 /**
@@ -225,7 +226,7 @@ void npu_session_destroy(struct npu_session *s)
 	for (unsigned int reg = NPU_PROG_REG_FIRST_IO; reg < REGS; reg++) {
 		for (unsigned int i = 0; i < s->slots && !is_fed(s, reg); i++)
 			npu_buffer_destroy(s->slot[i].reg[reg].buf);
-		for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int i = 0; i <= s->slots; i++)
 			npu_buffer_destroy(s->feed[reg].memory[i].buf);
 	}
 	free(s);
@@ -301,6 +302,18 @@ static struct npu_buffer *input_memory(struct npu_session *s, const struct npu_p
 	return f->memory[f->turn].buf;
 }
 
+const void *npu_session_peek_input(struct npu_session *s, unsigned int index)
+{
+	const struct npu_prog_tensor *t = find_tensor(s, false, index);
+	const struct feed *f = t ? &s->feed[t->reg] : NULL;
+	const struct slot *slot = &s->slot[s->started % s->slots];
+
+	if (!t)
+		return NULL;
+	return map_tensor(f->out ? f->memory[(f->turn + f->fresh) % (s->slots + 1)].buf :
+				   slot->reg[t->reg].buf, t);
+}
+
 void *npu_session_map_input(struct npu_session *s, unsigned int index)
 {
 	const struct npu_prog_tensor *t = find_tensor(s, false, index);
@@ -309,23 +322,10 @@ void *npu_session_map_input(struct npu_session *s, unsigned int index)
 	return !t || (t->size_bytes && !buf) ? NULL : map_tensor(buf, t);
 }
 
-/* The run after the next one writes where the last one did. */
-static bool is_overwritten(const struct npu_session *s, unsigned int reg)
-{
-	for (unsigned int in = NPU_PROG_REG_FIRST_IO; in < REGS; in++)
-		if (s->feed[in].out == reg)
-			return s->started - s->waited > 1;
-	return false;
-}
-
 const void *npu_session_map_output(struct npu_session *s, unsigned int index)
 {
 	const struct npu_prog_tensor *t = find_tensor(s, true, index);
 
-	if (t && is_overwritten(s, t->reg))
-		return npu_fail_null(-EBUSY, "%s: a run in flight may overwrite output \"%s\", which feeds an input; wait for it first",
-				     npu_model_name(s->model),
-				     s->model->prog->view.strings + t->name);
 	return t ? map_tensor(last_slot(s)->reg[t->reg].buf, t) : NULL;
 }
 
@@ -435,6 +435,21 @@ static int let_write(struct npu_session *s, struct memory *m)
 	return ret ? ret : npu_space_unmap(s->space, old, npu_buffer_bytes(m->buf));
 }
 
+/* The input's memory of all slots, and the first one's of the output, are the feed's. */
+static void connect(struct npu_session *s, uint8_t in, uint8_t out)
+{
+	struct feed *f = &s->feed[in];
+
+	*f = (struct feed){ .out = out };
+	for (unsigned int i = 0; i < s->slots; i++)
+		f->memory[i] = s->slot[i].reg[in];
+	f->memory[s->slots] = s->slot[0].reg[out];
+	for (unsigned int i = 0; i < s->slots; i++) {
+		s->slot[i].reg[in] = f->memory[0];
+		s->slot[i].reg[out] = f->memory[1];
+	}
+}
+
 int npu_session_feed(struct npu_session *s, unsigned int output, unsigned int input)
 {
 	const struct npu_prog_tensor *out = find_tensor(s, true, output);
@@ -449,22 +464,14 @@ int npu_session_feed(struct npu_session *s, unsigned int output, unsigned int in
 	ret = check_feed(s, out, in);
 	if (ret || !in->size_bytes)
 		return ret;
-	/* Two pieces of memory are enough for all slots. */
-	ret = let_write(s, &s->slot[0].reg[in->reg]);
-	for (unsigned int i = 1; i < s->slots; i++) {
-		ret = ret ? ret : drop_memory(s, &s->slot[i].reg[in->reg]);
-		ret = ret ? ret : drop_memory(s, &s->slot[i].reg[out->reg]);
+	for (unsigned int i = 0; i < s->slots; i++) {
+		ret = ret ? ret : let_write(s, &s->slot[i].reg[in->reg]);
+		if (i)
+			ret = ret ? ret : drop_memory(s, &s->slot[i].reg[out->reg]);
 	}
 	if (ret)
 		return ret;
-	s->feed[in->reg] = (struct feed){
-		.out = out->reg,
-		.memory = { s->slot[0].reg[in->reg], s->slot[0].reg[out->reg] },
-	};
-	for (unsigned int i = 1; i < s->slots; i++) {
-		s->slot[i].reg[in->reg] = s->feed[in->reg].memory[0];
-		s->slot[i].reg[out->reg] = s->feed[in->reg].memory[1];
-	}
+	connect(s, in->reg, out->reg);
 	return 0;
 }
 
@@ -477,9 +484,9 @@ static void take_feeds(struct npu_session *s, struct slot *slot)
 		if (!f->out)
 			continue;
 		slot->turn[in] = f->turn;
-		f->turn ^= f->fresh;
+		f->turn = (uint8_t)((f->turn + f->fresh) % (s->slots + 1));
 		slot->reg[in] = f->memory[f->turn];
-		slot->reg[f->out] = f->memory[!f->turn];
+		slot->reg[f->out] = f->memory[(f->turn + 1) % (s->slots + 1)];
 	}
 }
 
@@ -491,7 +498,8 @@ static void undo_feeds(struct npu_session *s, const struct slot *slot)
 
 		if (!f->out)
 			continue;
-		f->turn = f->memory[0].buf != slot->reg[in].buf;
+		for (f->turn = 0; f->memory[f->turn].buf != slot->reg[in].buf;)
+			f->turn++;
 		f->fresh = false;
 	}
 }
@@ -506,6 +514,9 @@ int npu_session_start(struct npu_session *s)
 
 	if (!slot)
 		return -errno;
+	if (!s->queue)
+		return npu_fail(-EIO, "%s: the session could not be opened again after a failure",
+				npu_model_name(s->model));
 	take_feeds(s, slot);
 	for (unsigned int reg = 0; reg < job.bind_count; reg++)
 		slot->bind[reg] = reg < NPU_PROG_REG_FIRST_IO ? s->shared[reg].va :
@@ -561,11 +572,74 @@ int npu_session_wait(struct npu_session *s, int timeout_ms)
 	return explain(s, ret);
 }
 
+void npu_session_rewind(struct npu_session *s, unsigned int runs)
+{
+	s->started -= runs;
+	s->waited = s->started;
+	undo_feeds(s, &s->slot[s->started % s->slots]);
+}
+
+/* Map @m again, in a space that is new. */
+static int map_again(struct npu_session *s, struct memory *m, unsigned int flags)
+{
+	return m->buf ? npu_space_map(s->space, m->buf, flags, &m->va) : 0;
+}
+
+static int map_all_again(struct npu_session *s)
+{
+	const struct npu_prog_view *view = &s->model->prog->view;
+	int ret = map_again(s, &s->shared[NPU_PROG_REG_CONSTS], NPU_MAP_READONLY);
+
+	ret = ret ? ret : map_again(s, &s->shared[NPU_PROG_REG_SCRATCH], 0);
+	ret = ret ? ret : npu_space_map(s->space, s->code, NPU_MAP_READONLY, &s->job.cmd_va);
+	for (unsigned int reg = NPU_PROG_REG_FIRST_IO; reg < REGS; reg++) {
+		for (unsigned int i = 0; i < s->slots && !is_fed(s, reg); i++)
+			ret = ret ? ret : map_again(s, &s->slot[i].reg[reg], io_flags(view, reg));
+		for (unsigned int i = 0; i <= s->slots; i++)
+			ret = ret ? ret : map_again(s, &s->feed[reg].memory[i], 0);
+	}
+	return ret;
+}
+
+int npu_session_reopen(struct npu_session *s)
+{
+	uint32_t timeout_ms = s->queue->timeout_ms;
+
+	npu_queue_destroy(s->queue);
+	npu_space_destroy(s->space);
+	s->queue = NULL;
+	s->space = npu_space_create(s->model->dev);
+	if (!s->space || map_all_again(s))
+		return -errno;
+	s->queue = npu_queue_create(s->space, NPU_PRIORITY_NORMAL, timeout_ms);
+	return s->queue ? 0 : -errno;
+}
+
 int npu_session_run(struct npu_session *s)
 {
 	int ret = npu_session_start(s);
 
 	return ret ? ret : npu_session_wait(s, -1);
+}
+
+static uint64_t bytes_of(const struct npu_buffer *buf)
+{
+	return buf ? npu_buffer_bytes(buf) : 0;
+}
+
+uint64_t npu_session_memory_bytes(const struct npu_session *s)
+{
+	uint64_t bytes = bytes_of(s->code);
+
+	for (unsigned int reg = 0; reg < NPU_PROG_REG_FIRST_IO; reg++)
+		bytes += bytes_of(s->shared[reg].buf);
+	for (unsigned int reg = NPU_PROG_REG_FIRST_IO; reg < REGS; reg++) {
+		for (unsigned int i = 0; i < s->slots && !is_fed(s, reg); i++)
+			bytes += bytes_of(s->slot[i].reg[reg].buf);
+		for (unsigned int i = 0; i <= s->slots; i++)
+			bytes += bytes_of(s->feed[reg].memory[i].buf);
+	}
+	return bytes;
 }
 
 int npu_session_get_counters(struct npu_session *s, struct npu_counters *counters)
