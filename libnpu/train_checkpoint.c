@@ -134,9 +134,9 @@ static int write_file(const char *path, const struct header *h, const void *cons
 	if (!temp)
 		return npu_fail_memory(path);
 	snprintf(temp, room, "%s.XXXXXX", path);
+	errno = 0;
 	fd = mkstemp(temp);
 	f = fd < 0 ? NULL : fdopen(fd, "wb");
-	errno = 0;
 	if (!f)
 		err = errno ? errno : EIO;
 	else if (write_all(f, h, vector, bytes) || fchmod(fd, 0644))

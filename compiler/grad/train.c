@@ -88,6 +88,13 @@ void npu_graph_set_params(struct npu_graph *g, const float *value)
 	}
 }
 
+/* What the nodes to come are a part of, for messages and traces. */
+static int set_part(struct train *s, const char *name)
+{
+	s->e.n = nc_node_new(s->e.g, nc_op_get(NC_OP_Identity), name, 0, 0);
+	return s->e.g->err;
+}
+
 /* ---- inputs and outputs ---- */
 
 static uint32_t add_input(struct train *s, const char *name, enum npu_graph_dtype dtype,
@@ -365,12 +372,14 @@ static void add_step(struct train *s)
 	struct npu_graph *g = s->e.g;
 	uint32_t *each = nc_x_alloc(&s->e, g->params, sizeof(*each)), norms;
 
-	if (!each)
+	if (!each || set_part(s, "gradient"))
 		return;
 	s->u.gradient = add_gradients(s, each);
 	for (uint32_t i = 0; s->step->gradient_norms && i < g->params; i++)
 		each[i] = nc_x_reduce(&s->e, NC_OP_ReduceL2, each[i], 1);
 	norms = s->step->gradient_norms ? nc_x_concat(&s->e, 0, g->params, each) : NC_NONE;
+	if (set_part(s, "optimizer"))
+		return;
 	nc_train_update(&s->e, s->step, &s->u);
 	add_output(s, "train.params", with_fixed(s, s->u.param));
 	for (int i = 0; i < npu_optimizer_slots(s->step->optimizer); i++)
@@ -402,8 +411,10 @@ int nc_train(struct npu_graph *g, const struct npu_step *step)
 
 	if (ret)
 		return ret;
-	s.e = (struct nc_expand){ .g = g, .n = nc_node_new(g, nc_op_get(NC_OP_Identity), "train", 0, 0) };
-	s.fixed = s.e.n ? nc_x_alloc(&s.e, g->params, sizeof(*s.fixed)) : NULL;
+	s.e.g = g;
+	if (set_part(&s, "parameters"))
+		return g->err;
+	s.fixed = nc_x_alloc(&s.e, g->params, sizeof(*s.fixed));
 	if (!s.fixed)
 		return -ENOMEM;
 	memset(s.fixed, 0xff, g->params * sizeof(*s.fixed));
@@ -419,6 +430,8 @@ int nc_train(struct npu_graph *g, const struct npu_step *step)
 		return ret;
 	g->output = NULL;
 	g->outputs = g->output_room = 0;
+	if (set_part(&s, "loss"))
+		return g->err;
 	add_loss(&s);
 	if (step->loss != NPU_LOSS_MSE)
 		add_correct(&s);
