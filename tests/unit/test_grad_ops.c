@@ -4,7 +4,8 @@
  * oracle's float64. A case is text: the operator, its attributes, its inputs.
  *
  * Attribute: "name=1", "name=1,2", "name=0.5", "name=text". Input: "3,4@-1:2" floats of
- * that shape in that range, "=1,2" an int64 constant, "-" none.
+ * that shape in that range, "=1,2" an int64 constant, "-" none. "outputs=3" is the number of
+ * outputs that y is made of.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "ref_test.h"
 
 #define INPUTS		8
+#define OUTPUTS		3
 #define ATTRS		8
 #define TEXT		64
 /* Of the largest element of the gradient. */
@@ -161,8 +163,14 @@ static const struct grad_case cases[] = {
 	    "2,2,3@-1:1" } },
 	{ "LSTM", "hidden_size=3 direction=reverse layout=1",
 	  { "2,4,3@-1:1", "1,12,3@-1:1", "1,12,3@-1:1", "-", "-", "2,1,3@-1:1", "2,1,3@-1:1" } },
+	{ "LSTM", "hidden_size=3 direction=bidirectional outputs=3",
+	  { "3,2,2@-1:1", "2,12,2@-1:1", "2,12,3@-1:1", "2,24@-1:1" } },
+	{ "LSTM", "hidden_size=3 layout=1 outputs=3",
+	  { "2,4,3@-1:1", "1,12,3@-1:1", "1,12,3@-1:1", "-", "-", "2,1,3@-1:1", "2,1,3@-1:1" } },
 	{ "LSTM", "hidden_size=2", { "1,3,2@-1:1", "1,8,2@-1:1", "1,8,2@-1:1" } },
 	{ "GRU", "hidden_size=5", { "3,2,4@-1:1", "1,15,4@-1:1", "1,15,5@-1:1", "1,30@-1:1" } },
+	{ "GRU", "hidden_size=3 linear_before_reset=1 direction=bidirectional outputs=2",
+	  { "3,2,4@-1:1", "2,9,4@-1:1", "2,9,3@-1:1", "2,18@-1:1" } },
 	{ "RNN", "hidden_size=5", { "4,2,3@-1:1", "1,5,3@-1:1", "1,5,5@-1:1", "1,10@-1:1" } },
 	{ "Resize", "mode=linear", { "1,2,3,4@-2:2", "-", "-", "=1,2,6,8" } },
 };
@@ -268,7 +276,8 @@ static void read_attr(struct attrs *a, size_t i, const struct nc_op *op)
 	}
 }
 
-static void read_attrs(struct attrs *a, const struct grad_case *c, const struct nc_op *op)
+static void read_attrs(struct attrs *a, const struct grad_case *c, const struct nc_op *op,
+		       unsigned int *outs)
 {
 	const char *at = c->attrs;
 	int used;
@@ -279,8 +288,13 @@ static void read_attrs(struct attrs *a, const struct grad_case *c, const struct 
 	a->node.attribute = a->list;
 	for (; sscanf(at, " %63[^=]=%63s%n", a->name[a->node.n_attribute],
 		      a->value[a->node.n_attribute], &used) == 2; at += used) {
-		size_t i = a->node.n_attribute++;
+		size_t i = a->node.n_attribute;
 
+		if (!strcmp(a->name[i], "outputs")) {
+			*outs = (unsigned int)atoi(a->value[i]);
+			continue;
+		}
+		a->node.n_attribute++;
 		a->list[i] = &a->attr[i];
 		read_attr(a, i, op);
 	}
@@ -302,11 +316,20 @@ static void set_attrs(struct net *net, struct nc_node *n, const struct attrs *a)
 	}
 }
 
-/* The oracle's sum of the output times @weight. */
-static double weighted_sum(const struct attrs *a, const struct input *x, const float *weight,
-			   struct ev_value *shape)
+/**
+ * struct weights - what y is made of: outputs times these
+ * @outs: how many
+ * @t: of each
+ */
+struct weights {
+	unsigned int outs;
+	struct ref_tensor t[OUTPUTS];
+};
+
+/* The oracle's sum of the outputs times @w; without, @w gets random ones. */
+static double weighted_sum(const struct attrs *a, const struct input *x, struct weights *w)
 {
-	struct ev_call call = { .node = &a->node, .opset = 25, .outs = 1 };
+	struct ev_call call = { .node = &a->node, .opset = 25, .outs = w->outs };
 	double sum = 0;
 
 	for (unsigned int i = 0; i < INPUTS; i++) {
@@ -317,17 +340,19 @@ static double weighted_sum(const struct attrs *a, const struct input *x, const f
 	}
 	if (ev_call_run(&call, NULL))
 		fail_msg("oracle: %s: %s", a->node.op_type, call.why);
-	for (int64_t i = 0; weight && i < call.out[0].elems; i++)
-		sum += weight[i] * call.out[0].v[i];
-	if (shape)
-		ev_copy(shape, &call.out[0]);
+	for (unsigned int o = 0; o < w->outs; o++) {
+		if (!w->t[o].data)
+			w->t[o] = net_values(call.out[o].rank, call.out[o].dims, -1, 1);
+		for (int64_t i = 0; i < call.out[o].elems; i++)
+			sum += (double)w->t[o].data[i] * call.out[o].v[i];
+	}
 	ev_call_free(&call);
 	return sum;
 }
 
 /* Central differences in float64. */
 static struct ref_tensor differences(const struct attrs *a, struct input *x, unsigned int which,
-				     const float *weight)
+				     struct weights *w)
 {
 	struct ev_value *v = &x[which].ev;
 	struct ref_tensor r;
@@ -337,9 +362,9 @@ static struct ref_tensor differences(const struct attrs *a, struct input *x, uns
 		double old = v->v[i], h = 1e-6 * fmax(1, fabs(old)), up;
 
 		v->v[i] = old + h;
-		up = weighted_sum(a, x, weight, NULL);
+		up = weighted_sum(a, x, w);
 		v->v[i] = old - h;
-		r.data[i] = (float)((up - weighted_sum(a, x, weight, NULL)) / (2 * h));
+		r.data[i] = (float)((up - weighted_sum(a, x, w)) / (2 * h));
 		v->v[i] = old;
 	}
 	return r;
@@ -362,9 +387,9 @@ static void expect_close(const struct ref_tensor *got, const struct ref_tensor *
 
 /* y times random weights, and its gradients as outputs. */
 static void build(struct net *net, const struct grad_case *c, const struct attrs *a,
-		  struct input *x, const struct ref_tensor *weight)
+		  struct input *x, const struct weights *w)
 {
-	int in[INPUTS], diff[INPUTS], dx[INPUTS], y;
+	int in[INPUTS], diff[INPUTS], dx[INPUTS], y = 0;
 	unsigned int ins = 0, diffs = 0;
 	struct nc_node *n;
 
@@ -382,10 +407,16 @@ static void build(struct net *net, const struct grad_case *c, const struct attrs
 		if (x[i].diff)
 			diff[diffs++] = in[i];
 	}
-	n = net_node(net, c->op, ins, in, 1);
+	n = net_node(net, c->op, ins, in, w->outs);
 	set_attrs(net, n, a);
 	net_add(net, n);
-	y = npu_graph_binary(net->g, NPU_BINARY_MUL, net_out(n, 0), net_const(net, weight));
+	for (unsigned int o = 0; o < w->outs; o++) {
+		int part = npu_graph_binary(net->g, NPU_BINARY_MUL, net_out(n, o),
+					    net_const(net, &w->t[o]));
+
+		part = npu_graph_reduce(net->g, NPU_REDUCE_SUM, part, 0, NULL, false);
+		y = o ? npu_graph_binary(net->g, NPU_BINARY_ADD, y, part) : part;
+	}
 	if (npu_graph_gradients(net->g, y, diffs, diff, dx))
 		fail_msg("%s: %s", c->op, npu_graph_error(net->g));
 	for (unsigned int i = 0; i < diffs; i++)
@@ -395,25 +426,24 @@ static void build(struct net *net, const struct grad_case *c, const struct attrs
 static void check(const struct grad_case *c)
 {
 	const struct nc_op *op = nc_op_find(c->op);
-	struct ref_tensor weight, want, got;
+	struct weights w = { .outs = 1 };
+	struct ref_tensor want, got;
 	struct input x[INPUTS];
-	struct ev_value y;
 	struct attrs a;
 	struct net net;
 	unsigned int index = 0;
 
 	assert_non_null(op);
-	read_attrs(&a, c, op);
+	read_attrs(&a, c, op, &w.outs);
 	for (unsigned int i = 0; i < INPUTS; i++)
 		x[i] = make_input(c->in[i]);
-	weighted_sum(&a, x, NULL, &y);
-	weight = net_values(y.rank, y.dims, -1, 1);
-	build(&net, c, &a, x, &weight);
+	weighted_sum(&a, x, &w);
+	build(&net, c, &a, x, &w);
 	net_run(&net);
 	for (unsigned int i = 0; i < INPUTS; i++) {
 		if (!x[i].diff)
 			continue;
-		want = differences(&a, x, i, weight.data);
+		want = differences(&a, x, i, &w);
 		got = net_result(&net, index++);
 		expect_close(&got, &want, c, i);
 		ref_tensor_free(&want);
@@ -423,8 +453,8 @@ static void check(const struct grad_case *c)
 		ref_tensor_free(&x[i].t);
 		ev_free(&x[i].ev);
 	}
-	ev_free(&y);
-	ref_tensor_free(&weight);
+	for (unsigned int o = 0; o < w.outs; o++)
+		ref_tensor_free(&w.t[o]);
 	net_end(&net);
 }
 
