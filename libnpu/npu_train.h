@@ -101,6 +101,8 @@ uint64_t npu_train_steps(const struct npu_train *t);
 /* For the steps that are started from now on. */
 int npu_train_set_learning_rate(struct npu_train *t, float rate);
 
+int npu_train_get_counters(struct npu_train *t, struct npu_counters *counters);
+
 /* Parameters to the graph (see npu_graph_get_params(), npu_graph_write_onnx()). */
 int npu_train_update_graph(struct npu_train *t);
 

@@ -442,6 +442,11 @@ int npu_train_set_learning_rate(struct npu_train *t, float rate)
 	return ret;
 }
 
+int npu_train_get_counters(struct npu_train *t, struct npu_counters *counters)
+{
+	return npu_session_get_counters(t->step.session, counters);
+}
+
 int npu_train_update_graph(struct npu_train *t)
 {
 	const float *value;
