@@ -16,7 +16,7 @@ static const struct npu_target default_target = {
 	.dma_bursts = 32,
 	.ve_bytes_per_cycle = 64,
 	.caps = NPU_CAP_FP32 | NPU_CAP_CAST | NPU_CAP_WGRAD | NPU_CAP_UNPOOL | NPU_CAP_GATHER |
-		NPU_CAP_SCATTER_ADD | NPU_CAP_TRAP,
+		NPU_CAP_SCATTER_ADD | NPU_CAP_RNG | NPU_CAP_TRAP,
 };
 
 int nc_no_memory(struct nc_back *b)

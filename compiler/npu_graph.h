@@ -169,6 +169,15 @@ int npu_graph_layer_norm(struct npu_graph *g, int x, int axis, int scale, int bi
  */
 int npu_graph_gather(struct npu_graph *g, int x, int index, int axis);
 int npu_graph_softmax(struct npu_graph *g, int x, int axis);
+/*
+ * (x - mean) / sqrt(variance + epsilon) * scale + bias per channel, the last axis; all four are
+ * vectors. In training, mean and variance are the batch's, and parameters @mean and @variance
+ * become momentum times what they were plus (1 - momentum) times those.
+ */
+int npu_graph_batch_norm(struct npu_graph *g, int x, int scale, int bias, int mean, int variance,
+			 float epsilon, float momentum);
+/* In training, @x with a part @ratio of its elements 0 and the rest scaled up; else @x. */
+int npu_graph_dropout(struct npu_graph *g, int x, float ratio);
 int npu_graph_unary(struct npu_graph *g, enum npu_graph_unary op, int x, float alpha, float beta);
 int npu_graph_binary(struct npu_graph *g, enum npu_graph_binary op, int a, int b);
 int npu_graph_reduce(struct npu_graph *g, enum npu_graph_reduce op, int x,

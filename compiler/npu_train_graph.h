@@ -87,10 +87,12 @@ void npu_graph_get_params(const struct npu_graph *g, float *value);
 void npu_graph_set_params(struct npu_graph *g, const float *value);
 
 /*
- * Compile a step, like npu_graph_compile(). Its inputs are the graph's, then
+ * Compile a step, like npu_graph_compile(). In one that trains, batch normalisation takes
+ * the batch's statistics and keeps running ones, and dropout drops. Its inputs are the graph's, then
  *	labels	as the loss says
  *	weights	f32[batch], of each sample in the loss, 1 / samples say; 0 for none
  *	scalars	f32[NPU_HYPERS] (only to train)
+ *	random	i32[2], a key and the number of the step: dropout's (only to train)
  *	params	f32[elements]
  *	slots	f32[elements] each (only to train)
  * and its outputs

@@ -66,10 +66,11 @@ int train_open(struct npu_train *t, struct train_program *p, bool train, unsigne
 	p->session = p->model ? npu_session_create_ahead(p->model, ahead) : NULL;
 	if (!p->session)
 		return -errno;
-	p->labels = npu_model_inputs(p->model) - 3 - (train ? 1 + t->slots : 0);
+	p->labels = npu_model_inputs(p->model) - 3 - (train ? 2 + t->slots : 0);
 	p->weights = p->labels + 1;
 	p->scalars = p->labels + 2;
-	p->params = p->scalars + train;
+	p->random = p->scalars + 1;
+	p->params = p->scalars + (train ? 2 : 0);
 	p->out_params = t->options.loss == NPU_LOSS_MSE ? 1 : 2;
 	for (unsigned int i = 0; train && !ret && i <= t->slots; i++)
 		ret = npu_session_feed(p->session, p->out_params + i, p->params + i);
@@ -217,10 +218,13 @@ static int set_scalars(struct npu_train *t, uint64_t step)
 {
 	const struct npu_train_options *o = &t->options;
 	float *s = npu_session_map_input(t->step.session, t->step.scalars);
+	uint32_t *random = npu_session_map_input(t->step.session, t->step.random);
 	double rate = (double)o->learning_rate, k = (double)step;
 
-	if (!s)
+	if (!s || !random)
 		return -errno;
+	random[0] = (uint32_t)(o->seed ^ o->seed >> 32);
+	random[1] = (uint32_t)step;
 	memset(s, 0, NPU_HYPERS * sizeof(*s));
 	if (t->slots == 2)
 		rate *= sqrt(1 - pow((double)o->beta2, k)) / (1 - pow((double)o->beta1, k));

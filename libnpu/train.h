@@ -11,13 +11,13 @@
 
 /**
  * struct train_program - a compiled step, or an evaluation
- * @labels: @weights: @scalars: @params: index of these inputs; slots follow the parameters
+ * @labels: @weights: @scalars: @random: @params: index of these inputs; slots follow the parameters
  * @out_params: index of this output; slots follow
  */
 struct train_program {
 	struct npu_model *model;
 	struct npu_session *session;
-	unsigned int labels, weights, scalars, params;
+	unsigned int labels, weights, scalars, random, params;
 	unsigned int out_params;
 };
 

@@ -18,7 +18,8 @@
  * struct train - a step being made
  * @e: makes nodes
  * @params: elements of all parameters
- * @labels: @weights: inputs
+ * @labels: @weights: @random: inputs
+ * @dropouts: nodes so far
  * @u: parameters and slots; of the inputs first, then of the outputs
  * @fixed: per parameter: the value after a step that is not the optimizer's, or NC_NONE
  * @prediction: the graph's first output
@@ -29,7 +30,7 @@ struct train {
 	struct nc_expand e;
 	const struct npu_step *step;
 	int64_t params;
-	uint32_t labels, weights;
+	uint32_t labels, weights, random, dropouts;
 	struct nc_update u;
 	uint32_t *fixed;
 	uint32_t prediction, classes, loss;
@@ -123,7 +124,7 @@ static int add_inputs(struct train *s)
 	struct npu_graph *g = s->e.g;
 	const struct nc_tensor *y = g->tensor[s->prediction];
 	bool sparse = s->step->loss == NPU_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
-	const int64_t hypers = NPU_HYPERS;
+	const int64_t hypers = NPU_HYPERS, two = 2;
 	char text[NC_SHAPE_TEXT];
 
 	if (y->dtype != NPU_GRAPH_F32 || y->rank < 1u + sparse || !y->elems || y->data)
@@ -134,8 +135,10 @@ static int add_inputs(struct train *s)
 	s->labels = add_input(s, "train.labels", sparse ? NPU_GRAPH_I32 : NPU_GRAPH_F32,
 			      y->rank - sparse, y->dim);
 	s->weights = add_input(s, "train.weights", NPU_GRAPH_F32, 1, y->dim);
-	if (s->step->train)
+	if (s->step->train) {
 		s->u.hyper = add_input(s, "train.scalars", NPU_GRAPH_F32, 1, &hypers);
+		s->random = add_input(s, "train.random", NPU_GRAPH_I32, 1, &two);
+	}
 	s->u.param = add_input(s, "train.params", NPU_GRAPH_F32, 1, &s->params);
 	for (int i = 0; s->step->train && i < npu_optimizer_slots(s->step->optimizer); i++)
 		s->u.slot[i] = add_input(s, i ? "train.slot2" : "train.slot1", NPU_GRAPH_F32, 1,
@@ -206,6 +209,68 @@ static int batch_norm(struct train *s, const struct nc_node *n)
 	return nc_graph_node(g, r);
 }
 
+static uint32_t int_scalar(struct train *s, uint32_t value)
+{
+	const int64_t number = (int32_t)value;
+
+	return nc_x_cast(&s->e, nc_x_ints(&s->e, &number, 1), NPU_GRAPH_I32);
+}
+
+/* 0, @step, .. along an axis of @count. */
+static uint32_t ramp(struct train *s, int64_t count, int64_t step, int64_t rows, int64_t columns)
+{
+	int32_t *data = nc_x_alloc(&s->e, count, sizeof(*data));
+	int64_t t;
+
+	for (int64_t i = 0; data && i < count; i++)
+		data[i] = (int32_t)(uint32_t)(i * step);
+	t = data ? nc_graph_const(s->e.g, NULL, NPU_GRAPH_I32, 2,
+				  (const int64_t[]){ rows, columns }, data) : -1;
+	return t < 0 ? NC_NONE : (uint32_t)t;
+}
+
+/* Keep each element with probability 1 - @ratio, scaled up by its inverse; [rows, columns]. */
+static uint32_t drop(struct train *s, uint32_t x, int64_t rows, int64_t columns, float ratio)
+{
+	const struct nc_expand *e = &s->e;
+	uint32_t counter = nc_x_2(e, NC_OP_Add, ramp(s, rows, columns, rows, 1),
+				  ramp(s, columns, 1, 1, columns));
+	uint32_t key = nc_x_2(e, NC_OP_Add, nc_x_slice(e, s->random, 0, 0, 1, 1),
+			      int_scalar(s, s->dropouts++ * 0x85ebca6bu));
+	uint32_t step = nc_x_slice(e, s->random, 0, 1, 2, 1), bits, kept;
+	/* As signed integers, bits are uniform from -2^31 on. */
+	double least = (double)ratio * 0x1p32 - 0x1p31;
+
+	bits = nc_x_node(e, NC_OP_RandomBits, NULL, 3, (const uint32_t[]){ counter, step, key });
+	kept = nc_x_2(e, NC_OP_GreaterOrEqual, bits, int_scalar(s, (uint32_t)(int32_t)least));
+	return nc_x_where(e, kept, nc_x_scalar(e, NC_OP_Mul, x, 1 / (1 - ratio)),
+			  nc_x_float(e, 0));
+}
+
+static int dropout(struct train *s, const struct nc_node *n)
+{
+	const struct nc_expand layer = s->e, own = { .g = s->e.g, .n = n };
+	const struct nc_tensor *x = nc_in(own.g, n, 0), *r = nc_in(own.g, n, 1);
+	int64_t rows = x->rank && x->dim[0] ? x->dim[0] : 1;
+	float ratio = 0.5f;
+	uint32_t t;
+
+	if (r && r->data)
+		nc_word_get(r, 0, (uint32_t *)(void *)&ratio);
+	if (ratio == 0 || !x->elems)
+		return nc_graph_append(own.g, (struct nc_node *)(uintptr_t)n);
+	if (!(ratio > 0 && ratio < 1) || x->dtype != NPU_GRAPH_F32 || nc_out(own.g, n, 1) ||
+	    (r && !r->data))
+		return nc_node_error(&own.g->diag, n, -ENOTSUP,
+				     "can be trained through for f32, without a mask as output, and with a constant ratio in 0 .. 1");
+	s->e = own;
+	t = nc_x_reshape(&s->e, n->in[0], 2, (const int64_t[]){ rows, (int64_t)x->elems / rows });
+	t = drop(s, t, rows, (int64_t)x->elems / rows, ratio);
+	nc_x_result(&s->e, 0, nc_x_reshape(&s->e, t, x->rank, x->dim));
+	s->e = layer;
+	return own.g->err;
+}
+
 static int append_nodes(struct train *s, struct nc_node **list, uint32_t count)
 {
 	struct npu_graph *g = s->e.g;
@@ -214,6 +279,8 @@ static int append_nodes(struct train *s, struct nc_node **list, uint32_t count)
 	for (uint32_t i = 0; !ret && i < count; i++)
 		if (s->step->train && list[i]->op->code == NC_OP_BatchNormalization)
 			ret = batch_norm(s, list[i]);
+		else if (s->step->train && list[i]->op->code == NC_OP_Dropout)
+			ret = dropout(s, list[i]);
 		else
 			ret = nc_graph_append(g, list[i]);
 	return ret;

@@ -401,6 +401,59 @@ int npu_graph_softmax(struct npu_graph *g, int x, int axis)
 	return nc_call_end(&c);
 }
 
+/* Axis @from of @x becomes axis @to; the others keep their order. */
+static int move_axis(struct npu_graph *g, int x, unsigned int from, unsigned int to)
+{
+	unsigned int perm[NPU_GRAPH_RANK_MAX], at = 0;
+
+	for (unsigned int i = 0; i < g->tensor[x]->rank; i++) {
+		at += at == from;
+		perm[i] = i == to ? from : at++;
+	}
+	return npu_graph_transpose(g, x, perm);
+}
+
+int npu_graph_batch_norm(struct npu_graph *g, int x, int scale, int bias, int mean, int variance,
+			 float epsilon, float momentum)
+{
+	const int in[] = { scale, bias, mean, variance };
+	unsigned int last;
+	struct nc_call c;
+	int ret = nc_build_check(g, "batch_norm", x);
+
+	for (unsigned int i = 0; i < 4; i++)
+		ret = ret ? ret : nc_build_check_rank(g, "batch_norm", in[i], 1);
+	if (!ret && g->tensor[x]->rank < 2)
+		ret = nc_build_fail(g, -EINVAL, "batch_norm", "x must be [batch, ..., channels]");
+	if (ret)
+		return ret;
+	last = g->tensor[x]->rank - 1;
+	x = move_axis(g, x, last, 1);
+	c = nc_call_begin(g, NC_OP_BatchNormalization, 5);
+	nc_call_in(&c, 0, x);
+	for (unsigned int i = 0; i < 4; i++)
+		nc_call_in(&c, i + 1, in[i]);
+	nc_call_float(&c, "epsilon", epsilon);
+	nc_call_float(&c, "momentum", momentum);
+	x = nc_call_end(&c);
+	return x < 0 ? x : move_axis(g, x, 1, last);
+}
+
+int npu_graph_dropout(struct npu_graph *g, int x, float ratio)
+{
+	struct nc_call c;
+	int ret = nc_build_check(g, "dropout", x);
+
+	if (ret)
+		return ret;
+	if (!(ratio >= 0 && ratio < 1))
+		return nc_build_fail(g, -EINVAL, "dropout", "the ratio must be at least 0 and below 1");
+	c = nc_call_begin(g, NC_OP_Dropout, 2);
+	nc_call_in(&c, 0, x);
+	nc_call_in(&c, 1, c.err ? c.err : nc_graph_float(g, ratio));
+	return nc_call_end(&c);
+}
+
 /* Operator, and which of alpha and beta it takes. */
 static const struct unary {
 	enum nc_opcode code;

@@ -73,6 +73,12 @@ int nc_emit_where(struct nc_map *m, const struct nc_node *n, const int *x)
 	return sel(m, x[0], x[1], x[2]);
 }
 
+int nc_emit_random_bits(struct nc_map *m, const struct nc_node *n, const int *x)
+{
+	(void)n;
+	return nc_map_op(m, NPU_UOP_RNG, x[0], x[1], x[2]);
+}
+
 int nc_emit_is_nan(struct nc_map *m, const struct nc_node *n, const int *x)
 {
 	(void)n;

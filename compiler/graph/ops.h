@@ -264,6 +264,7 @@ EMIT(not);
 EMIT(shrink);
 EMIT(sinh);
 EMIT(tan);
+EMIT(random_bits);
 EMIT(where);
 EMIT(celu);
 EMIT(clip);

@@ -179,11 +179,24 @@ static bool overflows(unsigned int op, uint32_t a, uint32_t b)
 	}
 }
 
+/* Philox2x32-10 (HW 10.1). */
+static uint32_t random_bits(uint32_t a, uint32_t b, uint32_t key)
+{
+	for (int i = 0; i < 10; i++, key += 0x9e3779b9) {
+		uint64_t product = (uint64_t)a * 0xd256d193;
+
+		a = (uint32_t)(product >> 32) ^ key ^ b;
+		b = (uint32_t)product;
+	}
+	return a;
+}
+
 static uint32_t run_uop(unsigned int op, uint32_t a, uint32_t b, uint32_t c)
 {
 	switch (op) {
 	case NPU_UOP_MOV: return a;
 	case NPU_UOP_SEL: return a ? b : c;
+	case NPU_UOP_RNG: return random_bits(a, b, c);
 	case NPU_UOP_FABS: return a & 0x7fffffff;
 	case NPU_UOP_FNEG: return a ^ 0x80000000;
 	case NPU_UOP_IADD: case NPU_UOP_IADDT: return a + b;

@@ -251,6 +251,125 @@ static void test_cross_entropy(void **state)
 	}
 }
 
+static void final_values(struct npu_train *t, struct npu_graph *g, float *value)
+{
+	assert_ok(npu_train_update_graph(t));
+	npu_graph_get_params(g, value);
+}
+
+/* Philox2x32-10 as the manual defines RNG. */
+static uint32_t random_bits(uint32_t a, uint32_t b, uint32_t key)
+{
+	for (int i = 0; i < 10; i++, key += 0x9e3779b9) {
+		uint64_t p = (uint64_t)a * 0xd256d193;
+
+		a = (uint32_t)(p >> 32) ^ key ^ b;
+		b = (uint32_t)p;
+	}
+	return a;
+}
+
+/* y = dropout(x w): what is dropped follows from seed, step and element. */
+static void test_dropout(void **state)
+{
+	static const int64_t x_dim[] = { BATCH, IN }, w_dim[] = { IN };
+	static const float w[IN] = { 1, -2, 0.5f }, x[BATCH * IN] = {
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+	};
+	struct npu_train_options o = npu_train_defaults(NPU_LOSS_MSE, NPU_OPTIMIZER_SGD);
+	struct npu_graph *g = npu_graph_create("drop");
+	const float ratio = 0.375f, rate = 1e-5f;
+	unsigned int dropped = 0;
+	struct npu_train *t;
+	float value[IN];
+	int y;
+
+	y = npu_graph_input(g, "x", NPU_GRAPH_F32, 2, x_dim);
+	y = npu_graph_binary(g, NPU_BINARY_MUL, y, npu_graph_param(g, "w", 1, w_dim, w));
+	npu_graph_output(g, "y", npu_graph_dropout(g, y, ratio));
+	o.learning_rate = rate;
+	o.seed = 77;
+	t = begin(*state, g, &o);
+	for (uint32_t k = 1; k < 20; k++) {
+		double loss = 0, dw[IN] = { 0 };
+		struct npu_train_metrics m;
+		float next[IN];
+
+		npu_graph_get_params(g, value);
+		for (uint32_t i = 0; i < BATCH * IN; i++) {
+			bool kept = random_bits(i, k, 77) + 0x80000000u >= 0x60000000u;
+			double in = (double)x[i] / 0.625, v = in * (double)value[i % IN];
+
+			dropped += !kept;
+			loss += kept ? v * v / (BATCH * IN) : 0;
+			dw[i % IN] += kept ? 2 * v * in / (BATCH * IN) : 0;
+		}
+		memcpy(npu_train_map_input(t, 0), x, sizeof(x));
+		memset(npu_train_map_labels(t), 0, sizeof(x));
+		assert_ok(npu_train_start(t, BATCH));
+		assert_ok(npu_train_wait(t, &m));
+		expect_near(m.loss, loss, 1e-5);
+		final_values(t, g, next);
+		for (int i = 0; i < IN; i++)
+			expect_near((double)next[i], (double)value[i] - (double)rate * dw[i], 1e-5);
+	}
+	/* Of 228; and not the same ones each time, or the losses would show it. */
+	assert_in_range(dropped, 55, 116);
+	npu_train_destroy(t);
+	assert_int_equal(npu_graph_dropout(g, y, 1), -EINVAL);
+	npu_graph_destroy(g);
+}
+
+/* The batch's statistics in training, the running ones in evaluation. */
+static void test_batch_norm(void **state)
+{
+	static const int64_t x_dim[] = { BATCH, IN }, c_dim[] = { IN };
+	static const float one[IN] = { 1, 1, 1 }, zero[IN] = { 0 }, mean[IN] = { 1, 2, 3 };
+	struct npu_train_options o = npu_train_defaults(NPU_LOSS_MSE, NPU_OPTIMIZER_SGD);
+	struct npu_graph *g = npu_graph_create("norm");
+	struct npu_train_metrics m;
+	double loss = 0, epsilon = 1e-3;
+	struct npu_train *t;
+	float *x, value[4 * IN];
+	int in[5];
+
+	in[0] = npu_graph_input(g, "x", NPU_GRAPH_F32, 2, x_dim);
+	in[1] = npu_graph_param(g, "scale", 1, c_dim, one);
+	in[2] = npu_graph_param(g, "bias", 1, c_dim, zero);
+	in[3] = npu_graph_param(g, "mean", 1, c_dim, mean);
+	in[4] = npu_graph_param(g, "variance", 1, c_dim, one);
+	npu_graph_output(g, "y", npu_graph_batch_norm(g, in[0], in[1], in[2], in[3], in[4],
+						      (float)epsilon, 0.75f));
+	o.learning_rate = 1e-6f;
+	t = begin(*state, g, &o);
+	x = npu_train_map_input(t, 0);
+	for (int i = 0; i < BATCH * IN; i++)
+		x[i] = sample_x((uint64_t)i, i) * 4;
+	memset(npu_train_map_labels(t), 0, BATCH * IN * sizeof(float));
+	for (int c = 0; c < IN; c++) {
+		double sum = 0, square = 0;
+
+		for (int i = 0; i < BATCH; i++)
+			sum += (double)x[i * IN + c] / BATCH;
+		for (int i = 0; i < BATCH; i++)
+			square += pow((double)x[i * IN + c] - sum, 2) / BATCH;
+		loss += square / (square + epsilon) / IN;
+		value[c] = (float)(0.75 * (double)mean[c] + 0.25 * sum);
+		value[IN + c] = (float)(0.75 + 0.25 * square);
+	}
+	assert_ok(npu_train_start(t, BATCH));
+	assert_ok(npu_train_wait(t, &m));
+	expect_near(m.loss, loss, 1e-5);
+	for (int i = 0; i < 2 * IN; i++) {
+		float now[4 * IN];
+
+		final_values(t, g, now);
+		expect_near((double)now[2 * IN + i], (double)value[i], 1e-5);
+	}
+	npu_train_destroy(t);
+	npu_graph_destroy(g);
+}
+
 /* ---- fit ---- */
 
 /**
@@ -279,12 +398,6 @@ static int watch(void *ctx, const struct npu_train_progress *p)
 	if (p->validation)
 		w->validation = p->validation->loss;
 	return w->stop_after == w->calls ? 42 : 0;
-}
-
-static void final_values(struct npu_train *t, struct npu_graph *g, float *value)
-{
-	assert_ok(npu_train_update_graph(t));
-	npu_graph_get_params(g, value);
 }
 
 /* Stopped anywhere and gone on, it is the same run to the bit. */
@@ -514,6 +627,8 @@ int main(void)
 		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_cross_entropy),
+		cmocka_unit_test(test_dropout),
+		cmocka_unit_test(test_batch_norm),
 		cmocka_unit_test(test_fit_and_resume),
 		cmocka_unit_test(test_shuffle),
 		cmocka_unit_test(test_not_finite),
