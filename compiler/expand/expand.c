@@ -227,7 +227,8 @@ static bool has_elems(const struct npu_graph *g, const struct nc_node *n)
 	return false;
 }
 
-static int expand_once(struct npu_graph *g, bool (*keep)(const struct nc_node *n), bool *changed)
+static int expand_once(struct npu_graph *g,
+		       bool (*keep)(const struct npu_graph *g, const struct nc_node *n), bool *changed)
 {
 	struct nc_node **list = g->node;
 	uint32_t count = g->nodes;
@@ -239,7 +240,7 @@ static int expand_once(struct npu_graph *g, bool (*keep)(const struct nc_node *n
 		struct nc_expand e = { .g = g, .n = list[i] };
 		int ret = NC_EXPAND_KEEP;
 
-		if (list[i]->op->expand && has_elems(g, list[i]) && !(keep && keep(list[i])))
+		if (list[i]->op->expand && has_elems(g, list[i]) && !(keep && keep(g, list[i])))
 			ret = list[i]->op->expand(&e);
 		if (ret == NC_EXPAND_KEEP)
 			ret = nc_graph_append(g, list[i]);
@@ -251,7 +252,8 @@ static int expand_once(struct npu_graph *g, bool (*keep)(const struct nc_node *n
 	return 0;
 }
 
-int nc_expand(struct npu_graph *g, bool (*keep)(const struct nc_node *n))
+int nc_expand(struct npu_graph *g,
+	      bool (*keep)(const struct npu_graph *g, const struct nc_node *n))
 {
 	bool changed = true;
 	int ret = 0;

@@ -37,7 +37,8 @@ struct nc_expand {
  * establishes: only operators with a lowering are left, and nodes that @keep, if it is
  *	not NULL, says are to stay
  */
-int nc_expand(struct npu_graph *g, bool (*keep)(const struct nc_node *n));
+int nc_expand(struct npu_graph *g,
+	      bool (*keep)(const struct npu_graph *g, const struct nc_node *n));
 
 /* Input @i, or NC_NONE. */
 uint32_t nc_x_in(const struct nc_expand *e, uint32_t i);
@@ -75,6 +76,11 @@ uint32_t nc_x_reduce(const struct nc_expand *e, enum nc_opcode code, uint32_t t,
 		     unsigned int axes);
 /* What each tap of a window sees of @x, zeroes outside of it: [n, c, taps, places]. */
 uint32_t nc_x_taps(const struct nc_expand *e, uint32_t x, const struct nc_window *w);
+/*
+ * Weights of a convolution, [k, c / group, ...], as its way back wants them: [c, k / group,
+ * ...], each axis of the window backwards.
+ */
+uint32_t nc_x_turned_weights(const struct nc_expand *e, uint32_t w, int64_t group);
 /* Output @i of the operator is @t, which has its shape. */
 void nc_x_result(const struct nc_expand *e, uint32_t i, uint32_t t);
 /* 0, or the error of what has been made. */

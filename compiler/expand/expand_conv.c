@@ -148,7 +148,7 @@ int nc_expand_conv(const struct nc_expand *e)
 }
 
 /* [c, k / group, ...] as [k, c / group, ...], each axis of the window backwards. */
-static uint32_t turned_weights(const struct nc_expand *e, uint32_t w, int64_t group)
+uint32_t nc_x_turned_weights(const struct nc_expand *e, uint32_t w, int64_t group)
 {
 	static const int64_t perm[] = { 0, 2, 1, 3 };
 	const struct nc_tensor *t = nc_x_get(e, w);
@@ -176,7 +176,7 @@ int nc_expand_conv_transpose(const struct nc_expand *e)
 
 	if (ret)
 		return ret;
-	c.w = turned_weights(e, nc_x_in(e, 1), c.group);
+	c.w = nc_x_turned_weights(e, nc_x_in(e, 1), c.group);
 	nc_x_result(e, 0, c.win.spatial > 2 ? conv_3d(e, &c) :
 		    window_conv(e, &c, 0, c.x, c.w, c.b));
 	return nc_x_done(e);
@@ -218,7 +218,7 @@ int nc_expand_col2im(const struct nc_expand *e)
 	}
 	c.win = w;
 	c.x = nc_x_reshape(e, nc_x_in(e, 0), 2 + w.spatial, dim);
-	c.w = turned_weights(e, unit_taps(e, &w, y->dim[1], taps), c.group);
+	c.w = nc_x_turned_weights(e, unit_taps(e, &w, y->dim[1], taps), c.group);
 	nc_x_result(e, 0, w.spatial > 2 ? conv_3d(e, &c) : window_conv(e, &c, 0, c.x, c.w, c.b));
 	return nc_x_done(e);
 }

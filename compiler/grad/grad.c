@@ -10,12 +10,23 @@ static const nc_grad_rule rules[NC_OPS] = {
 #include "rules.h.inc"
 };
 
-bool nc_grad_has_rule(const struct nc_node *n)
+bool nc_grad_has_rule(const struct npu_graph *g, const struct nc_node *n)
 {
-	/* Other padding is a concatenation of slices. */
-	if (n->op->code == NC_OP_Pad && strcmp(nc_attr(n, "mode")->s, "constant"))
-		return false;
-	return rules[n->op->code];
+	switch (n->op->code) {
+	case NC_OP_Pad:
+		/* Other padding is a concatenation of slices. */
+		return !strcmp(nc_attr(n, "mode")->s, "constant");
+	case NC_OP_MaxPool:
+		/* Indices are made of positions. */
+		return nc_in(g, n, 0)->rank <= 4 && !nc_out(g, n, 1);
+	case NC_OP_Conv:
+	case NC_OP_AveragePool:
+	case NC_OP_SumPool:
+		/* Three axes are sums of two. */
+		return nc_in(g, n, 0)->rank <= 4;
+	default:
+		return rules[n->op->code];
+	}
 }
 
 bool nc_has_gradients(const struct npu_graph *g)
@@ -86,7 +97,7 @@ static int differentiate_node(struct nc_grad *d, uint32_t index)
 
 	if (!takes_part(d, &backward))
 		return 0;
-	if (!nc_grad_has_rule(&backward))
+	if (!nc_grad_has_rule(g, &backward))
 		return nc_node_error(&g->diag, &backward, -ENOTSUP,
 				     "has no gradient: the operator cannot be trained through");
 	if (*backward.name) {

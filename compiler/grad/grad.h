@@ -31,7 +31,7 @@ struct nc_grad {
 typedef void (*nc_grad_rule)(const struct nc_grad *d);
 
 /* Else expand it. */
-bool nc_grad_has_rule(const struct nc_node *n);
+bool nc_grad_has_rule(const struct npu_graph *g, const struct nc_node *n);
 
 /* Is there a Gradient in @g? */
 bool nc_has_gradients(const struct npu_graph *g);
@@ -108,7 +108,6 @@ GRAD(gemm);
 GRAD(matmul);
 /* grad_window.c */
 GRAD(conv);
-GRAD(conv_transpose);
 GRAD(max_pool);
 GRAD(average_pool);
 #undef GRAD

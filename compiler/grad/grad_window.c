@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Gradients of convolutions and pooling. */
+/*
+ * Gradients of convolutions and pooling over one or two axes, which are windows again:
+ * what an output saw of the input is what the input's gradient sees of the output's,
+ * with stride and distance of elements exchanged and the kernel turned around.
+ */
 #include "grad.h"
 
 #include <string.h>
@@ -19,139 +23,51 @@ static void add_bias(const struct nc_grad *d, uint32_t i)
 	nc_grad_add(d, i, nc_x_reshape(&d->e, t, 1, b->dim));
 }
 
-/* Attributes of a window that is written out. */
-struct window_attrs {
-	int64_t pads[2 * NC_SPATIAL_MAX];
-	struct nc_attr list[8];
-};
-
-static const struct nc_attr *window_attrs(const struct nc_window *w, int64_t group,
-					  const int64_t *more, struct window_attrs *a)
+/* The gradient of the input: @weights are turned already. */
+static uint32_t back(const struct nc_grad *d, const struct nc_window *w, int64_t group,
+		     uint32_t dy, uint32_t weights)
 {
-	unsigned int n = w->spatial, at = 0;
+	unsigned int n = w->spatial;
+	int64_t pad[NC_SPATIAL_MAX];
 
-	for (unsigned int i = 0; i < n; i++) {
-		a->pads[i] = w->pad[0][i];
-		a->pads[n + i] = w->pad[1][i];
-	}
-	a->list[at++] = (struct nc_attr)NC_X_INTS("pads", a->pads, 2 * n);
-	a->list[at++] = (struct nc_attr)NC_X_INTS("strides", w->stride, n);
-	a->list[at++] = (struct nc_attr)NC_X_INTS("dilations", w->dilation, n);
-	a->list[at++] = (struct nc_attr)NC_X_INT("group", group);
-	if (more)
-		a->list[at++] = (struct nc_attr)NC_X_INTS("output_padding", more, n);
-	a->list[at] = (struct nc_attr)NC_X_END;
-	return a->list;
+	for (unsigned int i = 0; i < n; i++)
+		pad[i] = (w->kernel[i] - 1) * w->dilation[i] - w->pad[0][i];
+	return nc_x_node(&d->e, NC_OP_WindowConv,
+			 NC_X_ATTRS(NC_X_INTS("strides", w->up, n),
+				    NC_X_INTS("dilations", w->dilation, n),
+				    NC_X_INTS("pads", pad, n), NC_X_INTS("ups", w->stride, n),
+				    NC_X_INTS("sizes", w->in, n), NC_X_INT("group", group)),
+			 2, (const uint32_t[]){ dy, weights });
 }
 
-/* Every output adds to what its window saw. */
-static uint32_t transposed_conv(const struct nc_grad *d, const struct nc_window *w, int64_t group,
-				uint32_t dy, uint32_t weights)
-{
-	int64_t more[NC_SPATIAL_MAX];
-	struct window_attrs a;
-
-	/* Inputs that the last window does not reach. */
-	for (unsigned int i = 0; i < w->spatial; i++)
-		more[i] = w->in[i] + w->pad[0][i] + w->pad[1][i] -
-			  ((w->out[i] - 1) * w->stride[i] +
-			   (w->kernel[i] - 1) * w->dilation[i] + 1);
-	return nc_x_node(&d->e, NC_OP_ConvTranspose, window_attrs(w, group, more, &a), 2,
-			 (const uint32_t[]){ dy, weights });
-}
-
-/*
- * [k, c / group, ...]: for every tap, what it saw times what came of it, over the
- * batch and all places.
- */
 static uint32_t weight_gradient(const struct nc_grad *d, const struct nc_window *w, int64_t group,
-				uint32_t x, uint32_t dy, uint32_t weights)
+				uint32_t dy)
 {
-	static const int64_t swap[] = { 0, 1, 3, 2 };
-	const struct nc_expand *e = &d->e;
-	const struct nc_tensor *in = nc_x_get(e, x), *out = nc_x_get(e, dy);
-	const struct nc_tensor *like = nc_x_get(e, weights);
-	uint32_t taps = nc_x_taps(e, x, w), t;
-	const struct nc_tensor *seen = nc_x_get(e, taps);
-	int64_t columns = in->dim[1] / group * seen->dim[2], places = seen->dim[3];
+	unsigned int n = w->spatial;
 
-	taps = nc_x_reshape(e, taps, 4, (const int64_t[]){ in->dim[0], group, columns, places });
-	t = nc_x_reshape(e, dy, 4, (const int64_t[]){ in->dim[0], group, out->dim[1] / group,
-						      places });
-	t = nc_x_2(e, NC_OP_MatMul, t, nc_x_transpose(e, taps, swap));
-	t = nc_x_reduce(e, NC_OP_ReduceSum, t, 1);
-	return nc_x_reshape(e, t, like->rank, like->dim);
+	return nc_x_node(&d->e, NC_OP_WeightGrad,
+			 NC_X_ATTRS(NC_X_INTS("strides", w->stride, n),
+				    NC_X_INTS("dilations", w->dilation, n),
+				    NC_X_INTS("pads", w->pad[0], n), NC_X_INTS("ups", w->up, n),
+				    NC_X_INTS("sizes", w->out, n),
+				    NC_X_INTS("kernel_shape", w->kernel, n),
+				    NC_X_INT("group", group)),
+			 2, (const uint32_t[]){ nc_x_in(&d->e, 0), dy });
 }
 
 void nc_grad_conv(const struct nc_grad *d)
 {
 	int64_t group = nc_grad_int(d, "group");
-	uint32_t dy = nc_grad_out(d, 0);
+	uint32_t dy = nc_grad_out(d, 0), weights = nc_x_in(&d->e, 1);
 	struct nc_window w;
 
 	if (nc_window_get(d->e.g, d->e.n, &w))
 		return;
 	if (nc_grad_wants(d, 0))
-		nc_grad_add(d, 0, transposed_conv(d, &w, group, dy, nc_x_in(&d->e, 1)));
+		nc_grad_add(d, 0, back(d, &w, group, dy,
+				       nc_x_turned_weights(&d->e, weights, group)));
 	if (nc_grad_wants(d, 1))
-		nc_grad_add(d, 1, weight_gradient(d, &w, group, nc_x_in(&d->e, 0), dy,
-						  nc_x_in(&d->e, 1)));
-	add_bias(d, 2);
-}
-
-/* The window of the convolution that it is the transpose of. */
-static int forward_window(const struct nc_grad *d, struct nc_window *w)
-{
-	const struct nc_tensor *x = nc_x_get(&d->e, nc_x_in(&d->e, 0));
-	const struct nc_tensor *y = nc_x_get(&d->e, d->e.n->out[0]);
-	int ret = nc_window_get(d->e.g, d->e.n, w);
-
-	for (unsigned int i = 0; !ret && i < w->spatial; i++) {
-		int64_t reach = (w->kernel[i] - 1) * w->dilation[i];
-
-		w->stride[i] = w->up[i];
-		w->up[i] = 1;
-		w->in[i] = y->dim[2 + i];
-		w->out[i] = x->dim[2 + i];
-		w->pad[0][i] = reach - w->pad[0][i];
-		w->pad[1][i] = (w->out[i] - 1) * w->stride[i] + reach + 1 - w->in[i] -
-			       w->pad[0][i];
-	}
-	return ret;
-}
-
-/* Without what no window reaches: that is only bias. */
-static uint32_t reached(const struct nc_grad *d, struct nc_window *w, uint32_t dy)
-{
-	for (unsigned int i = 0; i < w->spatial; i++) {
-		int64_t first = w->pad[0][i] < 0 ? -w->pad[0][i] : 0;
-		int64_t last = w->pad[1][i] < 0 ? -w->pad[1][i] : 0;
-
-		if (!first && !last)
-			continue;
-		dy = nc_x_slice(&d->e, dy, 2 + i, first, w->in[i] - last, 1);
-		w->in[i] -= first + last;
-		w->pad[0][i] += first;
-		w->pad[1][i] += last;
-	}
-	return dy;
-}
-
-void nc_grad_conv_transpose(const struct nc_grad *d)
-{
-	int64_t group = nc_grad_int(d, "group");
-	uint32_t dy, weights = nc_x_in(&d->e, 1);
-	struct window_attrs a;
-	struct nc_window w;
-
-	if (forward_window(d, &w))
-		return;
-	dy = reached(d, &w, nc_grad_out(d, 0));
-	if (nc_grad_wants(d, 0))
-		nc_grad_add(d, 0, nc_x_node(&d->e, NC_OP_Conv, window_attrs(&w, group, NULL, &a), 2,
-					    (const uint32_t[]){ dy, weights }));
-	if (nc_grad_wants(d, 1))
-		nc_grad_add(d, 1, weight_gradient(d, &w, group, dy, nc_x_in(&d->e, 0), weights));
+		nc_grad_add(d, 1, weight_gradient(d, &w, group, dy));
 	add_bias(d, 2);
 }
 
@@ -166,7 +82,20 @@ static uint32_t ones(const struct nc_grad *d, const struct nc_window *w, int64_t
 					     nc_x_ints(&d->e, dim, 2 + w->spatial) });
 }
 
-/* How many elements of the input, or of it and its padding, each place averages. */
+/* How many elements of the input, or of it and its padding, a place of an axis sees. */
+static int64_t seen_by(const struct nc_window *w, unsigned int axis, int64_t place, bool pad)
+{
+	int64_t first = place * w->stride[axis] - w->pad[0][axis], seen = 0;
+	int64_t from = pad ? -w->pad[0][axis] : 0;
+	int64_t to = w->in[axis] + (pad ? w->pad[1][axis] : 0);
+
+	for (int64_t k = 0; k < w->kernel[axis]; k++)
+		seen += first + k * w->dilation[axis] >= from &&
+			first + k * w->dilation[axis] < to;
+	return seen;
+}
+
+/* What each place of an average divides by. */
 static uint32_t counts(const struct nc_grad *d, const struct nc_window *w)
 {
 	bool pad = nc_attr(d->e.n, "count_include_pad")->i;
@@ -181,37 +110,17 @@ static uint32_t counts(const struct nc_grad *d, const struct nc_window *w)
 	for (int64_t p = 0; data && p < places; p++) {
 		int64_t rest = p, count = 1;
 
-		for (unsigned int i = w->spatial; i-- > 0; rest /= w->out[i]) {
-			int64_t first = rest % w->out[i] * w->stride[i] - w->pad[0][i], seen = 0;
-			int64_t from = pad ? -w->pad[0][i] : 0;
-			int64_t to = w->in[i] + (pad ? w->pad[1][i] : 0);
-
-			for (int64_t k = 0; k < w->kernel[i]; k++)
-				seen += first + k * w->dilation[i] >= from &&
-					first + k * w->dilation[i] < to;
-			count *= seen;
-		}
+		for (unsigned int i = w->spatial; i-- > 0; rest /= w->out[i])
+			count *= seen_by(w, i, rest % w->out[i], pad);
 		data[p] = (float)count;
 	}
 	tensor = data ? nc_graph_const(d->e.g, NULL, NPU_GRAPH_F32, 2 + w->spatial, dim, data) : -1;
 	return tensor < 0 ? NC_NONE : (uint32_t)tensor;
 }
 
-/* With ceil_mode the last window may reach beyond the padding. */
-static void close_window(struct nc_window *w)
-{
-	for (unsigned int i = 0; i < w->spatial; i++) {
-		int64_t seen = (w->out[i] - 1) * w->stride[i] +
-			       (w->kernel[i] - 1) * w->dilation[i] + 1;
-
-		if (w->pad[1][i] < seen - w->in[i] - w->pad[0][i])
-			w->pad[1][i] = seen - w->in[i] - w->pad[0][i];
-	}
-}
-
 void nc_grad_average_pool(const struct nc_grad *d)
 {
-	const struct nc_tensor *x = nc_x_get(&d->e, nc_x_in(&d->e, 0));
+	int64_t channels = nc_x_get(&d->e, nc_x_in(&d->e, 0))->dim[1];
 	uint32_t dy = nc_grad_out(d, 0);
 	struct nc_window w;
 
@@ -219,24 +128,24 @@ void nc_grad_average_pool(const struct nc_grad *d)
 		return;
 	if (d->e.n->op->code == NC_OP_AveragePool)
 		dy = nc_x_2(&d->e, NC_OP_Div, dy, counts(d, &w));
-	close_window(&w);
-	nc_grad_add(d, 0, transposed_conv(d, &w, x->dim[1], dy, ones(d, &w, x->dim[1])));
+	nc_grad_add(d, 0, back(d, &w, channels, dy, ones(d, &w, channels)));
 }
 
-/* The operator with its indices as an output. */
-static uint32_t with_indices(const struct nc_grad *d)
+/* The operator with the positions of its maxima. */
+static uint32_t with_positions(const struct nc_grad *d)
 {
 	struct npu_graph *g = d->e.g;
 	const struct nc_node *n = d->e.n;
 	struct nc_node *r;
 	int64_t t;
 
-	if (n->outs > 1 && n->out[1] != NC_NONE)
+	if (n->op->code == NC_OP_MaxPoolAt)
 		return n->out[1];
-	r = nc_node_new(g, n->op, g->node[d->node]->name, 1, 2);
+	r = nc_node_new(g, nc_op_get(NC_OP_MaxPoolAt), g->node[d->node]->name, 1, 2);
 	t = r ? nc_graph_tensor(g, NULL) : -1;
 	if (t < 0)
 		return NC_NONE;
+	r->type = n->type;
 	r->in[0] = n->in[0];
 	r->out[0] = n->out[0];
 	r->out[1] = (uint32_t)t;
@@ -250,20 +159,17 @@ static uint32_t with_indices(const struct nc_grad *d)
 /* Each output's gradient to the element that was its maximum. */
 void nc_grad_max_pool(const struct nc_grad *d)
 {
-	const struct nc_expand *e = &d->e;
-	const struct nc_tensor *x = nc_x_get(e, nc_x_in(e, 0));
-	uint32_t dy = nc_grad_out(d, 0), index, t;
-	const int64_t in = (int64_t)x->elems, out = (int64_t)nc_x_get(e, dy)->elems;
+	uint32_t at;
+	struct nc_window w;
 
-	if (nc_grad_int(d, "storage_order")) {
-		nc_grad_refuse(d, "its indices are in column-major order; use storage_order 0");
+	if (nc_window_get(d->e.g, d->e.n, &w))
 		return;
-	}
-	index = nc_x_reshape(e, with_indices(d), 2, (const int64_t[]){ 1, out });
-	t = nc_x_ints(e, (const int64_t[]){ 1, in, 1 }, 3);
-	t = nc_x_node(e, NC_OP_ConstantOfShape, NULL, 1, &t);
-	t = nc_x_node(e, NC_OP_Put, NC_X_ATTRS(NC_X_STRING("reduction", "add")), 3,
-		      (const uint32_t[]){ t, index,
-					  nc_x_reshape(e, dy, 3, (const int64_t[]){ 1, out, 1 }) });
-	nc_grad_add(d, 0, nc_x_reshape(e, t, x->rank, x->dim));
+	at = with_positions(d);
+	nc_grad_add(d, 0, nc_x_node(&d->e, NC_OP_Unpool,
+				    NC_X_ATTRS(NC_X_INTS("sizes", w.in, w.spatial),
+					       NC_X_INTS("kernel_shape", w.kernel, w.spatial),
+					       NC_X_INTS("strides", w.stride, w.spatial),
+					       NC_X_INTS("dilations", w.dilation, w.spatial),
+					       NC_X_INTS("pads", w.pad[0], w.spatial)),
+				    2, (const uint32_t[]){ nc_grad_out(d, 0), at }));
 }
