@@ -316,6 +316,27 @@ ATTRS(arg) = { INT("axis", 0), INT("keepdims", 1), INT("select_last_index", 0), 
 ATTRS(gather_nd) = { INT("batch_dims", 0), END };
 ATTRS(scatter_elements) = { INT("axis", 0), STRING("reduction", "none"), END };
 ATTRS(scatter_nd) = { STRING("reduction", "none"), END };
+ATTRS(adagrad) = {
+	FLOAT("decay_factor", 0.0f),
+	FLOAT("epsilon", 1e-6f),
+	FLOAT("norm_coefficient", 0.0f),
+	END
+};
+ATTRS(adam) = {
+	FLOAT("alpha", 0.9f),
+	FLOAT("beta", 0.999f),
+	FLOAT("epsilon", 1e-6f),
+	FLOAT("norm_coefficient", 0.0f),
+	FLOAT("norm_coefficient_post", 0.0f),
+	END
+};
+ATTRS(momentum) = {
+	FLOAT("alpha", 0.0f),
+	FLOAT("beta", 0.0f),
+	STRING("mode", "standard"),
+	FLOAT("norm_coefficient", 0.0f),
+	END
+};
 ATTRS(put) = { STRING("reduction", "none"), END };
 ATTRS(topk) = {
 	INT("axis", -1),

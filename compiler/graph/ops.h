@@ -120,8 +120,9 @@ INFER(layer_norm);
 /* shape_attention.c */
 INFER(attention);
 INFER(rotary);
-/* grad/grad.c */
+/* grad/grad.c, expand_optimizer.c */
 INFER(gradient);
+INFER(optimizer);
 #undef INFER
 
 #define EXPAND(f) int nc_expand_##f(const struct nc_expand *e)
@@ -160,6 +161,8 @@ EXPAND(one_hot);
 EXPAND(scatter_elements);
 EXPAND(scatter_nd);
 EXPAND(topk);
+/* expand/expand_optimizer.c */
+EXPAND(optimizer);
 /* expand/expand_sample.c */
 EXPAND(affine_grid);
 EXPAND(grid_sample);

@@ -212,6 +212,9 @@ static int check_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
 	im->opset = nc_onnx_opset(model->opset_import, model->n_opset_import);
 	if (!model->graph)
 		return refuse(im, -EINVAL, "not an ONNX model: it has no graph");
+	/* Operators of training alone do not say it. */
+	if (im->opset < 0 && nc_onnx_has_training(model))
+		im->opset = NC_ONNX_OPSET_MAX;
 	if (im->opset < 0)
 		return refuse(im, -EINVAL, "the model does not say which opset of ai.onnx it uses");
 	if (nc_onnx_check_opset(im))

@@ -142,6 +142,14 @@ static inline const char *nc_onnx_text(const char *s)
 	return s ? s : "";
 }
 
+/* onnx_training.c */
+bool nc_onnx_is_training(const char *domain);
+/* Version 1 of that domain is imported. */
+bool nc_onnx_has_training(const Onnx__ModelProto *model);
+/* NULL when the domain has no such operator; not Gradient, which is no node like others. */
+const struct nc_op *nc_onnx_training_op(const char *type);
+int nc_onnx_gradient(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
+
 /* The domain of the operators that we know. */
 static inline bool nc_onnx_ours(const char *domain)
 {

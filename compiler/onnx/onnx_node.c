@@ -199,14 +199,15 @@ static const struct nc_op *find_op(struct nc_onnx_import *im, const Onnx__NodePr
 				   size_t number)
 {
 	const char *domain = nc_onnx_text(p->domain), *type = nc_onnx_text(p->op_type);
-	const struct nc_op *op = nc_op_find(type);
+	bool training = nc_onnx_is_training(domain);
+	const struct nc_op *op = training ? nc_onnx_training_op(type) : nc_op_find(type);
 
-	if (!nc_onnx_ours(domain)) {
+	if (!training && !nc_onnx_ours(domain)) {
 		nc_onnx_refuse_node(im, p, number, -ENOTSUP,
 			    "only operators of ai.onnx are supported, this one is of ", domain);
 		return NULL;
 	}
-	if (!op || !op->since) {
+	if (!op || (!op->since && !training)) {
 		nc_onnx_refuse_node(im, p, number, -ENOTSUP, "this operator is not supported", "");
 		return NULL;
 	}
@@ -265,6 +266,8 @@ int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t num
 		return nc_onnx_loop(im, p, number);
 	if (nc_onnx_ours(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Scan"))
 		return nc_onnx_scan_node(im, p, number);
+	if (nc_onnx_is_training(p->domain) && !strcmp(nc_onnx_text(p->op_type), "Gradient"))
+		return nc_onnx_gradient(im, p, number);
 	op = find_op(im, p, number);
 	if (!op)
 		return -ENOTSUP;
