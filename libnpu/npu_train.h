@@ -88,8 +88,8 @@ void *npu_train_map_labels(struct npu_train *t);
 /* Submit a step over the first @samples (1 .. batch) of it. */
 int npu_train_start(struct npu_train *t, unsigned int samples);
 /*
- * Sleep until the oldest step in flight has ended. A step that the device lost (reset,
- * hang) is repeated once, to the same bits. -EDOM: the loss is not finite; the
+ * Sleep until the oldest step in flight has ended. A step that the device lost is repeated,
+ * to the same bits: after resets up to 16 times, after a hang once. -EDOM: the loss is not finite; the
  * parameters are what they were before the step, and no step is in flight any more.
  */
 int npu_train_wait(struct npu_train *t, struct npu_train_metrics *metrics);

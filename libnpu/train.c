@@ -11,6 +11,9 @@
 #include <string.h>
 #include "train.h"
 
+/* A step is repeated this often when the device is reset under it. */
+#define RESETS_MAX	16
+
 struct npu_train_options npu_train_defaults(enum npu_loss loss, enum npu_optimizer optimizer)
 {
 	bool adam = optimizer == NPU_OPTIMIZER_ADAM || optimizer == NPU_OPTIMIZER_ADAMW;
@@ -253,6 +256,44 @@ static int clear_rest(struct npu_train *t, struct train_flight *f)
 	return 0;
 }
 
+/* Resets are nobody's fault; a step that hangs does so again. */
+static bool is_lost(int err, unsigned int tries)
+{
+	return err == -EIO || err == -ECANCELED ? tries < RESETS_MAX : err == -EDEADLK && !tries;
+}
+
+/* The last @runs steps, of which @ended have been waited for, have not happened. */
+static void forget(struct npu_train *t, unsigned int runs, unsigned int ended)
+{
+	for (unsigned int i = ended; i < runs; i++)
+		npu_session_wait(t->step.session, -1);
+	if (runs)
+		npu_session_rewind(t->step.session, runs);
+}
+
+/*
+ * The device lost a step: all in flight again, of which @ended have been waited for. Those
+ * that had ended well do the same once more. After an error none is in flight.
+ */
+static int repeat(struct npu_train *t, unsigned int ended)
+{
+	unsigned int runs = (unsigned int)(t->started - t->steps), again = 0;
+	int ret = -EIO;
+
+	forget(t, runs, ended);
+	for (unsigned int i = 0; is_lost(ret, i); i++) {
+		forget(t, again, 0);
+		ret = npu_session_reopen(t->step.session);
+		for (again = 0; !ret && again < runs; again += !ret)
+			ret = npu_session_start(t->step.session);
+	}
+	if (ret) {
+		forget(t, again, 0);
+		t->started = t->steps;
+	}
+	return ret;
+}
+
 int npu_train_start(struct npu_train *t, unsigned int samples)
 {
 	struct train_flight *f = &t->flight[t->started % NPU_TRAIN_AHEAD];
@@ -267,7 +308,13 @@ int npu_train_start(struct npu_train *t, unsigned int samples)
 		return ret;
 	f->samples = samples;
 	ret = clear_rest(t, f);
-	ret = ret ? ret : npu_session_start(t->step.session);
+	if (ret)
+		return ret;
+	ret = npu_session_start(t->step.session);
+	for (unsigned int i = 0; is_lost(ret, i); i++) {
+		ret = repeat(t, 0);
+		ret = ret ? ret : npu_session_start(t->step.session);
+	}
 	if (!ret)
 		t->started++;
 	return ret;
@@ -279,39 +326,13 @@ int npu_train_start(struct npu_train *t, unsigned int samples)
  */
 static void take_back(struct npu_train *t, unsigned int ended)
 {
-	unsigned int runs = (unsigned int)(t->started - t->steps);
-
-	for (unsigned int i = ended; i < runs; i++)
-		npu_session_wait(t->step.session, -1);
-	if (runs)
-		npu_session_rewind(t->step.session, runs);
+	forget(t, (unsigned int)(t->started - t->steps), ended);
 	t->started = t->steps;
 }
 
 void train_abandon(struct npu_train *t)
 {
 	take_back(t, 0);
-}
-
-/* The device lost a step: again, and those after it. */
-static int repeat(struct npu_train *t)
-{
-	unsigned int runs = (unsigned int)(t->started - t->steps);
-	int ret;
-
-	/* The oldest has been waited for. */
-	for (unsigned int i = 1; i < runs; i++)
-		npu_session_wait(t->step.session, -1);
-	npu_session_rewind(t->step.session, runs);
-	ret = npu_session_reopen(t->step.session);
-	for (unsigned int i = 0; !ret && i < runs; i++)
-		ret = npu_session_start(t->step.session);
-	return ret ? ret : npu_session_wait(t->step.session, -1);
-}
-
-static bool is_lost(int err)
-{
-	return err == -EIO || err == -EDEADLK || err == -ECANCELED;
 }
 
 /* Which of @count numbers is not finite; @count: none. */
@@ -403,8 +424,10 @@ int npu_train_wait(struct npu_train *t, struct npu_train_metrics *metrics)
 	if (t->steps == t->started)
 		return npu_fail(-EINVAL, "train: no step is in flight; start one first");
 	ret = npu_session_wait(t->step.session, -1);
-	if (is_lost(ret))
-		ret = repeat(t);
+	for (unsigned int i = 0; is_lost(ret, i); i++) {
+		ret = repeat(t, 1);
+		ret = ret ? ret : npu_session_wait(t->step.session, -1);
+	}
 	if (ret) {
 		char text[512];
 
