@@ -154,7 +154,7 @@ static void bench(struct npu_device *dev, enum npu_net net, const float *images,
 
 int main(int argc, char **argv)
 {
-	struct npu_device *dev = npu_device_open(argc > 1 ? argv[1] : NULL);
+	struct npu_device *dev = npu_device_open(argc > 1 && *argv[1] ? argv[1] : NULL);
 	double seconds = argc > 2 ? atof(argv[2]) : 10;
 	float *images = calloc((size_t)POOL * PIXELS, sizeof(*images));
 	uint32_t seed = 1;
