@@ -49,6 +49,8 @@ uint32_t nc_grad_out(const struct nc_grad *d, uint32_t i);
 bool nc_grad_wants(const struct nc_grad *d, uint32_t i);
 /* @t, of input @i's shape, is a part of its gradient. NC_NONE: nothing. */
 void nc_grad_add(const struct nc_grad *d, uint32_t i, uint32_t t);
+/* The same for any tensor of the graph that is computed before. */
+void nc_grad_add_to(const struct nc_grad *d, uint32_t tensor, uint32_t t);
 /* The same for a @t that has the shape which input @i was broadcast to. */
 void nc_grad_add_broadcast(const struct nc_grad *d, uint32_t i, uint32_t t);
 /* The operator is @n from now on: the same inputs and outputs, and perhaps more outputs. */
@@ -75,6 +77,7 @@ uint32_t nc_grad_slope(const struct nc_grad *d, const struct nc_node *n, uint32_
 GRAD(cast);
 GRAD(clip);
 GRAD(none);
+GRAD(relu);
 GRAD(unary);
 /* grad_binary.c: several elements in */
 GRAD(div);

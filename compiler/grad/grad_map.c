@@ -258,6 +258,12 @@ uint32_t nc_grad_slope(const struct nc_grad *d, const struct nc_node *n, uint32_
 	return function(&p);
 }
 
+/* One operator, which stays with the others of the way back: a slope of its own would be kept. */
+void nc_grad_relu(const struct nc_grad *d)
+{
+	nc_grad_add(d, 0, nc_x_2(&d->e, NC_OP_ReluGrad, nc_grad_out(d, 0), d->e.n->out[0]));
+}
+
 void nc_grad_unary(const struct nc_grad *d)
 {
 	uint32_t slope = nc_grad_slope(d, d->e.n, nc_x_in(&d->e, 0), d->e.n->out[0]);

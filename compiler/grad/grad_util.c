@@ -18,24 +18,29 @@ bool nc_grad_wants(const struct nc_grad *d, uint32_t i)
 	return t != NC_NONE && t < d->tensors && d->wanted[t];
 }
 
-void nc_grad_add(const struct nc_grad *d, uint32_t i, uint32_t t)
+void nc_grad_add_to(const struct nc_grad *d, uint32_t tensor, uint32_t t)
 {
-	const struct nc_tensor *x = nc_x_get(&d->e, nc_x_in(&d->e, i));
-	const struct nc_tensor *part = nc_x_get(&d->e, t);
+	const struct nc_tensor *x = nc_x_get(&d->e, tensor), *part = nc_x_get(&d->e, t);
 	char text[2][NC_SHAPE_TEXT];
 	uint32_t *sum;
 
-	if (t == NC_NONE || !nc_grad_wants(d, i) || d->e.g->err)
+	if (t == NC_NONE || tensor >= d->tensors || !d->wanted[tensor] || d->e.g->err)
 		return;
 	if (x->rank != part->rank || x->elems != part->elems) {
 		d->e.g->err = nc_node_error(&d->e.g->diag, d->e.n, -EINVAL,
-					    "the gradient of input %u is %s, not %s", i,
+					    "the gradient of \"%s\" is %s, not %s", x->name,
 					    nc_shape_text(part, text[0]),
 					    nc_shape_text(x, text[1]));
 		return;
 	}
-	sum = &d->sum[nc_x_in(&d->e, i)];
+	sum = &d->sum[tensor];
 	*sum = *sum == NC_NONE ? t : nc_x_2(&d->e, NC_OP_Add, *sum, t);
+}
+
+void nc_grad_add(const struct nc_grad *d, uint32_t i, uint32_t t)
+{
+	if (nc_grad_wants(d, i))
+		nc_grad_add_to(d, nc_x_in(&d->e, i), t);
 }
 
 void nc_grad_add_broadcast(const struct nc_grad *d, uint32_t i, uint32_t t)

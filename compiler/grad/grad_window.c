@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "graph/ops.h"
+#include "graph/shape.h"
 
 /* Spatial axes, and the batch, are summed up: a bias per channel. */
 static void add_bias(const struct nc_grad *d, uint32_t i)
@@ -156,20 +157,64 @@ static uint32_t with_positions(const struct nc_grad *d)
 	return (uint32_t)t;
 }
 
-/* Each output's gradient to the element that was its maximum. */
+static const struct nc_node *producer(const struct nc_grad *d, uint32_t tensor)
+{
+	uint32_t node = nc_x_get(&d->e, tensor)->node;
+
+	return node == NC_NONE ? NULL : d->e.g->node[node];
+}
+
+/* The relu that computed @tensor, but for transposes; or NULL. */
+static const struct nc_node *relu_before(const struct nc_grad *d, uint32_t tensor)
+{
+	const struct nc_node *n = producer(d, tensor);
+
+	while (n && n->op->code == NC_OP_Transpose)
+		n = producer(d, n->in[0]);
+	return n && n->op->code == NC_OP_Relu ? n : NULL;
+}
+
+/* @t, shaped like @tensor, shaped like the result of the relu before it. */
+static uint32_t transposed_back(const struct nc_grad *d, uint32_t tensor, uint32_t t)
+{
+	const struct nc_node *n = producer(d, tensor);
+	unsigned int perm[NPU_GRAPH_RANK_MAX];
+	int64_t inverse[NPU_GRAPH_RANK_MAX];
+
+	for (; n->op->code == NC_OP_Transpose; n = producer(d, n->in[0])) {
+		if (nc_perm_get(d->e.g, n, perm))
+			return NC_NONE;
+		for (unsigned int i = 0; i < nc_x_get(&d->e, t)->rank; i++)
+			inverse[perm[i]] = i;
+		t = nc_x_transpose(&d->e, t, inverse);
+	}
+	return t;
+}
+
+/*
+ * Each output's gradient to the element that was its maximum. If that was computed by relu,
+ * it goes on to relu's input: the maximum says whether it was above 0, and there are fewer
+ * maxima than elements.
+ */
 void nc_grad_max_pool(const struct nc_grad *d)
 {
-	uint32_t at;
+	uint32_t x = nc_x_in(&d->e, 0), dy = nc_grad_out(d, 0), dx;
+	const struct nc_node *relu = relu_before(d, x);
 	struct nc_window w;
 
 	if (nc_window_get(d->e.g, d->e.n, &w))
 		return;
-	at = with_positions(d);
-	nc_grad_add(d, 0, nc_x_node(&d->e, NC_OP_Unpool,
-				    NC_X_ATTRS(NC_X_INTS("sizes", w.in, w.spatial),
-					       NC_X_INTS("kernel_shape", w.kernel, w.spatial),
-					       NC_X_INTS("strides", w.stride, w.spatial),
-					       NC_X_INTS("dilations", w.dilation, w.spatial),
-					       NC_X_INTS("pads", w.pad[0], w.spatial)),
-				    2, (const uint32_t[]){ nc_grad_out(d, 0), at }));
+	if (relu)
+		dy = nc_x_2(&d->e, NC_OP_ReluGrad, dy, d->e.n->out[0]);
+	dx = nc_x_node(&d->e, NC_OP_Unpool,
+		       NC_X_ATTRS(NC_X_INTS("sizes", w.in, w.spatial),
+				  NC_X_INTS("kernel_shape", w.kernel, w.spatial),
+				  NC_X_INTS("strides", w.stride, w.spatial),
+				  NC_X_INTS("dilations", w.dilation, w.spatial),
+				  NC_X_INTS("pads", w.pad[0], w.spatial)),
+		       2, (const uint32_t[]){ dy, with_positions(d) });
+	if (relu)
+		nc_grad_add_to(d, relu->in[0], transposed_back(d, x, dx));
+	else
+		nc_grad_add(d, 0, dx);
 }

@@ -126,6 +126,12 @@ int nc_emit_prelu(struct nc_map *m, const struct nc_node *n, const int *x)
 	return leaky(m, x[0], x[1]);
 }
 
+int nc_emit_relu_grad(struct nc_map *m, const struct nc_node *n, const int *x)
+{
+	(void)n;
+	return op3(m, NPU_UOP_SEL, op2(m, NPU_UOP_FLT, k(m, 0), x[1]), x[0], k(m, 0));
+}
+
 int nc_emit_clip(struct nc_map *m, const struct nc_node *n, const int *x)
 {
 	int r = x[0];

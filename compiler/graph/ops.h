@@ -268,6 +268,7 @@ EMIT(shrink);
 EMIT(sinh);
 EMIT(tan);
 EMIT(random_bits);
+EMIT(relu_grad);
 EMIT(where);
 EMIT(celu);
 EMIT(clip);

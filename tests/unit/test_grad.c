@@ -68,6 +68,43 @@ static void test_again(void **state)
 	net_end(&net);
 }
 
+/*
+ * Pooling of what relu computed takes a short cut past it, which holds also where the result
+ * of relu has other uses: z = max_pool(relu(x)) + relu(x)[even rows and columns].
+ */
+static void test_pool_of_relu(void **state)
+{
+	static const int64_t dims[] = { 1, 4, 4, 2 }, start[4] = { 0 }, step[] = { 1, 2, 2, 1 };
+	const struct npu_window_attr pool = { .kernel = { 2, 2 }, .stride = { 2, 2 } };
+	struct ref_tensor x = net_values(4, dims, -2, 1);
+	double want[32] = { 0 };
+	struct net net;
+	int in, y, z;
+
+	(void)state;
+	net_begin(&net);
+	in = net_input(&net, &x);
+	y = unary(&net, NPU_UNARY_RELU, in);
+	z = binary(&net, NPU_BINARY_ADD, npu_graph_max_pool2d(net.g, y, &pool),
+		   npu_graph_slice(net.g, y, start, dims, step));
+	npu_graph_output(net.g, "dx", gradient(&net, z, in));
+	for (int i = 0; i < 8; i++) {
+		int corner = i / 4 * 16 + i / 2 % 2 * 4 + i % 2, best = corner;
+		const int at[] = { 2, 8, 10 };
+
+		for (int k = 0; k < 3; k++)
+			if (x.data[corner + at[k]] > x.data[best])
+				best = corner + at[k];
+		want[best] += x.data[best] > 0;
+		want[corner] += x.data[corner] > 0;
+	}
+	net_run(&net);
+	for (int i = 0; i < 32; i++)
+		expect_element(&net, 0, i, want[i]);
+	ref_tensor_free(&x);
+	net_end(&net);
+}
+
 /* Of an inner tensor too; of one that y does not depend on, zero; of y itself, one. */
 static void test_targets(void **state)
 {
@@ -189,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_pool_of_relu),
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_params),
 		cmocka_unit_test(test_refused),
