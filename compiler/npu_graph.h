@@ -111,6 +111,11 @@ const char *npu_graph_error(const struct npu_graph *g);
 
 /* Rank of @tensor, its dimensions in @dim; or -errno. */
 int npu_graph_shape(const struct npu_graph *g, int tensor, int64_t dim[NPU_GRAPH_RANK_MAX]);
+/* Its enum npu_graph_dtype, or -errno. */
+int npu_graph_type(const struct npu_graph *g, int tensor);
+/* The tensor that is input, or output, @index, and its name; -EINVAL: there are fewer. */
+int npu_graph_get_input(const struct npu_graph *g, unsigned int index, const char **name);
+int npu_graph_get_output(const struct npu_graph *g, unsigned int index, const char **name);
 
 int npu_graph_input(struct npu_graph *g, const char *name, enum npu_graph_dtype dtype,
 		    unsigned int rank, const int64_t *dim);
@@ -232,7 +237,18 @@ struct npu_graph_given {
 struct npu_graph *npu_graph_read_onnx_given(const char *path, const char *bind,
 					    const struct npu_graph_given *given,
 					    unsigned int count, char *error, size_t error_bytes);
-/* Write the graph as ONNX (opset 17); the file appears whole or not at all. */
+/*
+ * Read an ONNX file for training: initialisers of type FLOAT with one dimension or more are
+ * parameters (npu_train_graph.h), but those that shapes depend on. The first dimension of
+ * all inputs is @batch (0: whatever it is), and may be symbolic.
+ */
+struct npu_graph *npu_graph_read_onnx_params(const char *path, const char *bind, int64_t batch,
+					     char *error, size_t error_bytes);
+/*
+ * Write the graph as ONNX (opset 17); the file appears whole or not at all. What
+ * npu_graph_read_onnx_params() has read is written as it was, with the parameters' values
+ * of now, and with all initialisers in the file itself.
+ */
 int npu_graph_write_onnx(struct npu_graph *g, const char *path);
 
 /**

@@ -80,6 +80,11 @@ int npu_optimizer_slots(enum npu_optimizer optimizer);
 int npu_graph_params(const struct npu_graph *g);
 int npu_graph_param_info(const struct npu_graph *g, unsigned int index, const char **name,
 			 int64_t dim[NPU_GRAPH_RANK_MAX], uint64_t *first);
+/*
+ * Parameters whose names match @pattern (fnmatch(3)) are constants from now on; how many
+ * these were.
+ */
+int npu_graph_freeze(struct npu_graph *g, const char *pattern);
 /* Elements of all of them. */
 uint64_t npu_graph_param_elems(const struct npu_graph *g);
 /* Read, and set, the values of all. */

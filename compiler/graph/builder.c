@@ -44,6 +44,29 @@ int npu_graph_shape(const struct npu_graph *g, int tensor, int64_t dim[NPU_GRAPH
 	return (int)g->tensor[tensor]->rank;
 }
 
+int npu_graph_type(const struct npu_graph *g, int tensor)
+{
+	if (tensor < 0 || (uint32_t)tensor >= g->tensors)
+		return -EINVAL;
+	return (int)g->tensor[tensor]->dtype;
+}
+
+int npu_graph_get_input(const struct npu_graph *g, unsigned int index, const char **name)
+{
+	if (index >= g->inputs)
+		return -EINVAL;
+	*name = g->tensor[g->input[index]]->name;
+	return (int)g->input[index];
+}
+
+int npu_graph_get_output(const struct npu_graph *g, unsigned int index, const char **name)
+{
+	if (index >= g->outputs)
+		return -EINVAL;
+	*name = g->output[index].name;
+	return (int)g->output[index].tensor;
+}
+
 int nc_build_fail(struct npu_graph *g, int err, const char *call, const char *what)
 {
 	if (!g->err)

@@ -192,6 +192,8 @@ struct nc_output {
  * @param: parameters, in order
  * @given: what the caller said about inputs before there were any
  * @givens: how many
+ * @source: the ONNX file that the graph was read from for training, or NULL
+ * @source_bytes: its size
  */
 struct npu_graph {
 	struct nc_arena *arena;
@@ -213,6 +215,8 @@ struct npu_graph {
 	uint32_t params, param_room;
 	const struct npu_graph_given *given;
 	unsigned int givens;
+	const uint8_t *source;
+	size_t source_bytes;
 };
 
 /* graph.c */

@@ -28,8 +28,23 @@ int nc_onnx_scan_message(const void *type, const uint8_t *data, size_t bytes,
 
 /* A model in memory; the graph is empty before. 0, or -errno in the graph. */
 int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind);
-/* The same; tensors may be in files beneath the open @folder, but nowhere else. */
-int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind,
-			int folder);
+/**
+ * struct nc_onnx_options - how a model is read
+ * @bind: dimensions, "N=1,seq=28", or NULL
+ * @folder: open; tensors may be in files beneath it, but nowhere else. Or NC_ONNX_NO_FOLDER
+ * @train: initialisers become parameters, and the graph keeps the model
+ * @batch: first dimension of all inputs; 0: as the model and @bind say
+ */
+struct nc_onnx_options {
+	const char *bind;
+	int folder;
+	bool train;
+	int64_t batch;
+};
+
+int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes,
+			const struct nc_onnx_options *options);
+/* Write g->source with the values of the parameters, whole or not at all. */
+int nc_onnx_write_source(struct npu_graph *g, const char *path);
 
 #endif

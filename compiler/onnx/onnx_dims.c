@@ -85,6 +85,7 @@ int nc_onnx_learn_dims(struct nc_onnx_import *im)
 
 	for (unsigned int i = 0; i < im->g->givens; i++)
 		count += im->g->given[i].rank;
+	count += im->batch ? graph->n_input : 0;
 	im->dim = nc_alloc_array(im->g->arena, count, sizeof(*im->dim));
 	if (!im->dim)
 		return nc_onnx_no_memory(im);
@@ -99,6 +100,9 @@ int nc_onnx_learn_dims(struct nc_onnx_import *im)
 			if (*param_of(shape->dim[k]))
 				ret = learn(im, graph->input[i], param_of(shape->dim[k]),
 					    given->dim[k]);
+		if (!ret && im->batch && shape && shape->n_dim && *param_of(shape->dim[0]) &&
+		    im->dims < count)
+			ret = learn(im, graph->input[i], param_of(shape->dim[0]), im->batch);
 	}
 	return ret;
 }
@@ -133,6 +137,10 @@ static int import_dim(struct nc_onnx_import *im, const char *name, size_t i,
 	if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
 	    d->dim_value >= 0) {
 		*dim = d->dim_value;
+		if (im->batch && !i && im->batch != *dim)
+			return refuse(im, -EINVAL,
+				      "input \"%s\": has a batch of %" PRId64 ", not %" PRId64 "; train with that, or export the model with a symbolic batch",
+				      name, *dim, im->batch);
 		if (given >= 0 && given != *dim)
 			return refuse(im, -EINVAL,
 				      "input \"%s\": dimension %zu is %" PRId64 ", but %" PRId64 " in what is given for it",
@@ -167,14 +175,17 @@ int nc_onnx_shape(struct nc_onnx_import *im, const char *name,
 	if (!shape || shape->n_dim > NPU_GRAPH_RANK_MAX)
 		return refuse(im, -ENOTSUP, "input \"%s\" has no shape, or more than %d dimensions",
 			      name, NPU_GRAPH_RANK_MAX);
+	if (im->batch && !shape->n_dim)
+		return refuse(im, -EINVAL, "input \"%s\" is a scalar; the batch must be its first dimension",
+			      name);
 	if (given && given->rank != shape->n_dim)
 		return refuse(im, -EINVAL,
 			      "input \"%s\" has %zu dimensions, but %u in what is given for it",
 			      name, shape->n_dim, given->rank);
 	*rank = (unsigned int)shape->n_dim;
 	for (size_t i = 0; i < shape->n_dim; i++) {
-		int ret = import_dim(im, name, i, shape->dim[i], given ? given->dim[i] : -1,
-				     &dim[i]);
+		int64_t want = given ? given->dim[i] : im->batch && !i ? im->batch : -1;
+		int ret = import_dim(im, name, i, shape->dim[i], want, &dim[i]);
 
 		if (ret)
 			return ret;

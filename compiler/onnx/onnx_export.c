@@ -9,13 +9,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "onnx.h"
+#include "onnx_import.h"
 #include "graph/shape.h"
-
-#include "onnx.pb-c.h"
 
 struct name_use {
 	const char *name;
@@ -661,58 +657,16 @@ static int make_graph(struct export *x, Onnx__GraphProto *graph)
 	return x->err;
 }
 
-/* protobuf-c writes in small pieces: into a file of stdio. */
-struct file_buffer {
-	ProtobufCBuffer base;
-	FILE *f;
-};
-
-static void append(ProtobufCBuffer *buffer, size_t bytes, const uint8_t *data)
-{
-	/* Errors are in the stream. */
-	if (fwrite(data, 1, bytes, ((struct file_buffer *)buffer)->f) != bytes)
-		return;
-}
-
-/* Beside the target, then renamed: readers see the old file or the new one. */
-static int write_model(struct npu_graph *g, const Onnx__ModelProto *model, const char *path,
-		       char *temp)
-{
-	int fd = mkstemp(temp), err = 0;
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
-	struct file_buffer buffer = { .base = { .append = append }, .f = f };
-
-	if (!f)
-		err = errno;
-	if (!err) {
-		onnx__model_proto__pack_to_buffer(model, &buffer.base);
-		if (fflush(f) || ferror(f) || fsync(fd) || fchmod(fd, 0644))
-			err = errno ? errno : EIO;
-	}
-	if (f && fclose(f) && !err)
-		err = errno;
-	else if (!f && fd >= 0)
-		close(fd);
-	if (!err && rename(temp, path))
-		err = errno;
-	if (!err)
-		return 0;
-	if (fd >= 0)
-		unlink(temp);
-	return nc_error(&g->diag, -err, "%s: cannot write: %s", path, strerror(err));
-}
-
 static int export(struct export *x, const char *path)
 {
 	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
 	Onnx__GraphProto graph = ONNX__GRAPH_PROTO__INIT;
 	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT;
 	Onnx__OperatorSetIdProto *opsets[] = { &opset };
-	char *temp = nc_printf(x->a, "%s.XXXXXX", path);
 	int ret = make_graph(x, &graph);
 
-	if (ret || !temp)
-		return ret ? ret : -ENOMEM;
+	if (ret)
+		return ret;
 	opset.domain = text("");
 	opset.has_version = true;
 	opset.version = NC_ONNX_OPSET_WRITE;
@@ -722,10 +676,7 @@ static int export(struct export *x, const char *path)
 	model.n_opset_import = 1;
 	model.opset_import = opsets;
 	model.graph = &graph;
-	if (onnx__model_proto__get_packed_size(&model) > NC_ONNX_BYTES_MAX)
-		return nc_error(&x->g->diag, -EFBIG,
-				"the model is larger than 2 GiB, which no ONNX file can be");
-	return write_model(x->g, &model, path, temp);
+	return nc_onnx_write_file(&x->g->diag, &model, path);
 }
 
 int npu_graph_write_onnx(struct npu_graph *g, const char *path)
@@ -738,6 +689,8 @@ int npu_graph_write_onnx(struct npu_graph *g, const char *path)
 		return g->err;
 	/* What an earlier attempt said does not hold for this one. */
 	g->diag.text[0] = 0;
+	if (g->source)
+		return nc_onnx_write_source(g, path);
 	ret = nc_graph_save(g, &saved);
 	if (ret)
 		return ret;

@@ -224,7 +224,7 @@ static int check_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
 	return nc_onnx_index_functions(im);
 }
 
-static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model)
+static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model, bool train)
 {
 	int ret = check_model(im, model);
 
@@ -238,6 +238,8 @@ static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model
 	if (!im->g->name)
 		return nc_onnx_no_memory(im);
 	ret = nc_onnx_initializers(im);
+	if (!ret && train)
+		ret = nc_onnx_params(im);
 	ret = ret ? ret : import_inputs(im);
 	ret = ret ? ret : nc_onnx_check_bind_used(im);
 	for (size_t i = 0; !ret && i < im->graph->n_node; i++)
@@ -247,16 +249,34 @@ static int import_model(struct nc_onnx_import *im, const Onnx__ModelProto *model
 
 int nc_onnx_import(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind)
 {
-	return nc_onnx_import_from(g, data, bytes, bind, NC_ONNX_NO_FOLDER);
+	const struct nc_onnx_options options = { .bind = bind, .folder = NC_ONNX_NO_FOLDER };
+
+	return nc_onnx_import_from(g, data, bytes, &options);
 }
 
-int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes, const char *bind,
-			int folder)
+/* Nobody else has the file as it was. */
+static int keep_source(struct npu_graph *g, const uint8_t *data, size_t bytes)
+{
+	uint8_t *source;
+
+	nc_arena_more(g->arena, bytes);
+	source = nc_alloc(g->arena, bytes);
+	if (!source)
+		return nc_error(&g->diag, -ENOMEM, "out of memory");
+	memcpy(source, data, bytes);
+	g->source = source;
+	g->source_bytes = bytes;
+	return 0;
+}
+
+int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes,
+			const struct nc_onnx_options *options)
 {
 	struct nc_onnx_file *files = NULL;
 	uint32_t calls = 0;
 	struct nc_onnx_import im = {
-		.g = g, .bind = bind, .folder = folder, .files = &files, .calls = &calls,
+		.g = g, .bind = options->bind, .batch = options->batch,
+		.folder = options->folder, .files = &files, .calls = &calls,
 	};
 	Onnx__ModelProto *model;
 	int ret = nc_onnx_scan(data, bytes, &g->diag);
@@ -267,7 +287,9 @@ int nc_onnx_import_from(struct npu_graph *g, const uint8_t *data, size_t bytes, 
 	model = onnx__model_proto__unpack(NULL, bytes, data);
 	if (!model)
 		return nc_error(&g->diag, -EINVAL, "not an ONNX model: protobuf cannot read it");
-	ret = import_model(&im, model);
+	ret = import_model(&im, model, options->train);
+	if (!ret && options->train)
+		ret = keep_source(g, data, bytes);
 	onnx__model_proto__free_unpacked(model, NULL);
 	ret = nc_arena_explain(g->arena, &g->diag, ret);
 	if (!g->err)

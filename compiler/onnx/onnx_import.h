@@ -43,6 +43,7 @@ struct nc_onnx_dim {
  * @folder: of the file, open; or NC_ONNX_NO_FOLDER
  * @files: those beneath it that have been read, shared by all parts of the model
  * @bind: the user's dimensions, "N=1,seq=28"
+ * @batch: the first dimension of all inputs, or 0
  * @dim: what inputs at hand say about others
  * @enclosing: whose names are seen here too, or NULL
  * @outer: where the call is, or NULL
@@ -63,6 +64,7 @@ struct nc_onnx_import {
 	int folder;
 	struct nc_onnx_file **files;
 	const char *bind;
+	int64_t batch;
 	struct nc_onnx_dim *dim;
 	uint32_t dims;
 	const struct nc_onnx_import *enclosing;
@@ -110,6 +112,14 @@ int64_t nc_onnx_tensor(struct nc_onnx_import *im, const Onnx__TensorProto *t, co
 /* The elements of @t, which are in another file: @bytes to @data. */
 int nc_onnx_external(struct nc_onnx_import *im, const Onnx__TensorProto *t, const char *name,
 		     const char *what, size_t bytes, void **data);
+
+/* onnx_params.c */
+/* Float initialisers become parameters. */
+int nc_onnx_params(struct nc_onnx_import *im);
+
+/* onnx_file.c */
+/* The file appears whole or not at all; 0, or -errno with a message. */
+int nc_onnx_write_file(struct nc_diag *diag, const Onnx__ModelProto *model, const char *path);
 
 /* onnx_node.c */
 int nc_onnx_node(struct nc_onnx_import *im, const Onnx__NodeProto *p, size_t number);
