@@ -421,32 +421,22 @@ static const char *path_of(const char *argument)
 	return equals ? equals + 1 : argument;
 }
 
-/* Whether both are names of one regular file. */
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x;
-	struct stat y;
-
-	return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
-}
-
 /* No output may take the place of what is read, or of another output. */
 static int check_overwriting(const struct run *run)
 {
 	for (unsigned int i = 0; i < run->output.count; i++) {
 		const char *path = path_of(run->output.argument[i]);
 
-		if (same_file(path, run->model_path))
+		if (tool_same_file(path, run->model_path))
 			return tool_fail("%s: is the model; give the output another file", path);
 		for (unsigned int k = 0; k < run->input.count; k++)
-			if (same_file(path, path_of(run->input.argument[k])))
+			if (tool_same_file(path, path_of(run->input.argument[k])))
 				return tool_fail("%s: is an input; give the output another file",
 						 path);
 		for (unsigned int k = 0; k < i; k++) {
 			const char *other = path_of(run->output.argument[k]);
 
-			if (!strcmp(path, other) || same_file(path, other))
+			if (!strcmp(path, other) || tool_same_file(path, other))
 				return tool_fail("%s: is to hold two outputs; give each a file of "
 						 "its own", path);
 		}

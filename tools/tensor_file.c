@@ -204,8 +204,7 @@ static bool parse(struct tensor_file *t, const struct source *src,
 
 /* ---- Files ---- */
 
-/* The whole content, unpacked if it is gzipped; malloc()ed. */
-static void *read_all(const char *path, size_t *size, char *error)
+void *tensor_file_read_all(const char *path, uint64_t most_bytes, size_t *size, char *error)
 {
 	gzFile file = gzopen(path, "rbe");
 	size_t room = 1 << 20;
@@ -219,7 +218,7 @@ static void *read_all(const char *path, size_t *size, char *error)
 	}
 	while (got > 0) {
 		if (*size == room) {
-			uint8_t *bigger = room < MEMORY_MAX ? realloc(bytes, room * 2) : NULL;
+			uint8_t *bigger = room < most_bytes ? realloc(bytes, room * 2) : NULL;
 
 			if (!bigger) {
 				fail(error, path, "too large");
@@ -273,7 +272,7 @@ bool tensor_file_read_at(const char *path, uint64_t offset, void *dst, uint64_t 
 static bool open_in_memory(struct tensor_file *t, const struct npu_tensor_info *want, char *error)
 {
 	size_t size;
-	uint8_t *bytes = read_all(t->path, &size, error);
+	uint8_t *bytes = tensor_file_read_all(t->path, MEMORY_MAX, &size, error);
 	struct source src = { .bytes = bytes, .have = size, .total = size };
 	bool good;
 

@@ -103,6 +103,9 @@ bool tensor_file_compare(struct tensor_file *t, const struct npu_tensor_info *in
 			 const void *data, double rtol, double atol, struct tensor_diff *diff,
 			 char error[TENSOR_ERROR_BYTES]);
 
+/* @head, then @data; a regular file appears whole or not at all. */
+bool tensor_file_write_bytes(const char *path, const void *head, size_t head_bytes,
+			     const void *data, size_t bytes, char error[TENSOR_ERROR_BYTES]);
 /* Write as the name says (.npy, .pb, else plain); a regular file appears whole or not at all. */
 bool tensor_file_write(const char *path, const struct npu_tensor_info *info, const void *data,
 		       char error[TENSOR_ERROR_BYTES]);
@@ -117,6 +120,8 @@ void *tensor_pb_head(const struct npu_tensor_info *info, size_t *size);
 
 /* ---- Inside ---- */
 
+/* The whole content, unpacked if it is gzipped; malloc()ed. NULL and a message otherwise. */
+void *tensor_file_read_all(const char *path, uint64_t most_bytes, size_t *size, char *error);
 bool tensor_file_read_at(const char *path, uint64_t offset, void *dst, uint64_t bytes,
 			 char *error);
 /* "a.npy" ends with ".npy". */

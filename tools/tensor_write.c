@@ -78,24 +78,13 @@ static int open_target(const char *path, char **temporary)
 	return fd;
 }
 
-bool tensor_file_write(const char *path, const struct npu_tensor_info *info, const void *data,
-		       char error[TENSOR_ERROR_BYTES])
+bool tensor_file_write_bytes(const char *path, const void *head, size_t head_bytes,
+			     const void *data, size_t bytes, char error[TENSOR_ERROR_BYTES])
 {
-	bool is_npy = tensor_has_suffix(path, ".npy");
-	bool is_pb = tensor_has_suffix(path, ".pb");
-	size_t head_bytes = 0;
 	char *temporary = NULL;
-	void *head = NULL;
-	int fd = -1;
-	bool good;
+	int fd = open_target(path, &temporary);
+	bool good = fd >= 0 && write_all(fd, head, head_bytes) && write_all(fd, data, bytes);
 
-	if (is_npy)
-		head = npy_head(info, &head_bytes);
-	else if (is_pb)
-		head = tensor_pb_head(info, &head_bytes);
-	if (head || !(is_npy || is_pb))
-		fd = open_target(path, &temporary);
-	good = fd >= 0 && write_all(fd, head, head_bytes) && write_all(fd, data, info->bytes);
 	if (fd >= 0 && close(fd))
 		good = false;
 	if (good && temporary && rename(temporary, path))
@@ -107,6 +96,27 @@ bool tensor_file_write(const char *path, const struct npu_tensor_info *info, con
 			unlink(temporary);
 	}
 	free(temporary);
+	return good;
+}
+
+bool tensor_file_write(const char *path, const struct npu_tensor_info *info, const void *data,
+		       char error[TENSOR_ERROR_BYTES])
+{
+	bool is_npy = tensor_has_suffix(path, ".npy");
+	bool is_pb = tensor_has_suffix(path, ".pb");
+	size_t head_bytes = 0;
+	void *head = NULL;
+	bool good;
+
+	if (is_npy)
+		head = npy_head(info, &head_bytes);
+	else if (is_pb)
+		head = tensor_pb_head(info, &head_bytes);
+	if (!head && (is_npy || is_pb)) {
+		snprintf(error, TENSOR_ERROR_BYTES, "%s: out of memory", path);
+		return false;
+	}
+	good = tensor_file_write_bytes(path, head, head_bytes, data, info->bytes, error);
 	free(head);
 	return good;
 }

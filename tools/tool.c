@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "npu_check.h"
 #include "tool.h"
 
@@ -71,6 +72,15 @@ bool tool_parse_double(const char *text, double *number)
 
 	*number = strtod(text, &end);
 	return end != text && !*end && isfinite(*number) && *number >= 0;
+}
+
+bool tool_same_file(const char *a, const char *b)
+{
+	struct stat x;
+	struct stat y;
+
+	return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
 }
 
 const char *tool_type_name(unsigned int type)

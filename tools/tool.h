@@ -47,6 +47,9 @@ int tool_bad_option(const char *command, char **argv, int result);
 bool tool_parse_u32(const char *text, uint32_t *number);
 bool tool_parse_double(const char *text, double *number);
 
+/* Whether both are names of one regular file. */
+bool tool_same_file(const char *a, const char *b);
+
 /* "f32", "i64", ... */
 const char *tool_type_name(unsigned int type);
 /* "[2, 3]" in a static buffer. */
