@@ -10,6 +10,8 @@ static const struct tool_command commands[] = {
 	{ "run", "run a model on files, check its outputs", cmd_run },
 	{ "suite", "run a folder of tests in ONNX's layout", cmd_suite },
 	{ "dis", "print a program as text", cmd_dis },
+	{ "train", "train a network on a data set", cmd_train },
+	{ "evaluate", "judge a network by a data set", cmd_evaluate },
 };
 
 #define COMMANDS	(sizeof(commands) / sizeof(commands[0]))

@@ -33,6 +33,8 @@ int cmd_info(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_suite(int argc, char **argv);
 int cmd_dis(int argc, char **argv);
+int cmd_train(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
 
 /* Print "npu: ..." on stderr; returns TOOL_FAILED. */
 int tool_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
