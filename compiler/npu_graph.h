@@ -250,6 +250,11 @@ struct npu_graph *npu_graph_read_onnx_params(const char *path, const char *bind,
  * of now, and with all initialisers in the file itself.
  */
 int npu_graph_write_onnx(struct npu_graph *g, const char *path);
+/*
+ * The same; the first dimension of the inputs and outputs of a graph that was built is
+ * called @batch and open. No constant of the graph may depend on it.
+ */
+int npu_graph_write_onnx_batch(struct npu_graph *g, const char *path, const char *batch);
 
 /**
  * struct npu_target - the device to compile for; 0 fields mean the default preset

@@ -360,7 +360,7 @@ static int save_model(const struct train *train)
 		return TOOL_OK;
 	if (npu_train_update_graph(train->t))
 		return tool_fail_npu();
-	if (npu_graph_write_onnx(train->net.graph, train->save))
+	if (npu_graph_write_onnx_batch(train->net.graph, train->save, "N"))
 		return tool_fail("%s", npu_graph_error(train->net.graph));
 	printf("saved      %s\n", train->save);
 	return TOOL_OK;

@@ -26,6 +26,7 @@ struct name_use {
  * @used: tensors that something written refers to
  * @node: @initializer: what is written, growing
  * @fresh: number of the next name made here
+ * @batch: name of the first dimension of inputs and outputs; NULL: it is a number
  */
 struct export {
 	struct npu_graph *g;
@@ -39,6 +40,7 @@ struct export {
 	Onnx__TensorProto **initializer;
 	size_t initializers;
 	uint32_t fresh;
+	const char *batch;
 	int err;
 };
 
@@ -569,6 +571,10 @@ static Onnx__ValueInfoProto *make_value(struct export *x, const struct nc_tensor
 		dim[i].dim_value = t->dim[i];
 		dims[i] = &dim[i];
 	}
+	if (x->batch && t->rank) {
+		dim[0].value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+		dim[0].dim_param = text(x->batch);
+	}
 	return v;
 }
 
@@ -681,8 +687,13 @@ static int export(struct export *x, const char *path)
 
 int npu_graph_write_onnx(struct npu_graph *g, const char *path)
 {
+	return npu_graph_write_onnx_batch(g, path, NULL);
+}
+
+int npu_graph_write_onnx_batch(struct npu_graph *g, const char *path, const char *batch)
+{
 	struct nc_graph_state saved;
-	struct export x = { .g = g };
+	struct export x = { .g = g, .batch = batch };
 	int ret;
 
 	if (g->err)

@@ -173,7 +173,9 @@ for net in attention rnn; do
 	ok "$net" says 0 saved train $net --data idx:im.idx,lb.idx "$sparse" --epochs 2 \
 		--save $net.onnx
 	ok "$net: evaluate" evaluate 0 'accuracy   1.0000 (40 of 40)' $net.onnx \
-		--data idx:im.idx,lb.idx "$sparse"
+		--data idx:im.idx,lb.idx "$sparse" --batch 7
+	ok "$net: one image" says 0 'f32 \[1, 10\]' run $net.onnx --bind N=1 --input im.idx --scale \
+		--output y.bin
 done
 ok 'attention: bind' says 1 'no dimensions to bind' train attention --data idx:im.idx,lb.idx "$sparse" --bind N=3
 

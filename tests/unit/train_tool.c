@@ -5,7 +5,8 @@
  *	train_tool DIR	writes to DIR
  *			mlp.onnx logits.onnx: x [N, 2, 2, 1] to 3 classes, with and without
  *			softmax; line.onnx: x [N, 2, 2, 1] to y [N, 1]; eye.onnx: x [N, 3] to
- *			logits x; fixed.onnx: as mlp.onnx for a batch of 8
+ *			logits x; fixed.onnx: as mlp.onnx for a batch of 8, and with a
+ *			parameter that nothing depends on
  *			x.npy y.npy p.npy r.npy x.idx y.idx: 150 samples: classes, the same
  *			as probabilities, and a number for line.onnx
  *			d.csv: the samples of x.npy and y.npy; nan.npy: x.npy with a NaN
@@ -84,6 +85,8 @@ static void make_net(const char *name, int64_t batch, int64_t outputs, const cha
 	weights(&b, "first.bias", 1, INTS(HIDDEN));
 	weights(&b, "second.weight", 2, INTS(HIDDEN, outputs));
 	weights(&b, "second.bias", 1, INTS(outputs));
+	if (batch > 0)
+		weights(&b, "unused", 1, INTS(3));
 	ob_node(&b, "Flatten", "x", "f");
 	ob_node(&b, "Gemm", "f first.weight first.bias", "g");
 	ob_node(&b, "Relu", "g", "h");
