@@ -16,13 +16,9 @@
 #define DEPTH		64u
 #define PIECE_BYTES_MAX	(1u << 20)
 
-/**
- * struct piece - neighbouring bytes of the file that are wanted
- * @row: where they start, for messages
- */
+/* Neighbouring bytes of the file that are wanted. */
 struct piece {
 	uint64_t offset_bytes;
-	uint64_t row;
 	char *dst;
 	unsigned int left_bytes;
 };
@@ -79,9 +75,10 @@ void data_stream_close(struct data_stream *s)
 
 static int fail_read(const struct data_stream *s, const struct piece *p, int err)
 {
+	uint64_t row = (p->offset_bytes - s->offset_bytes) / s->row_bytes;
 	char error[DATA_ERROR_BYTES];
 
-	data_fail(error, s->path, "row %" PRIu64 ": cannot be read: %s", p->row,
+	data_fail(error, s->path, "row %" PRIu64 ": cannot be read: %s", row,
 		  err == -ENODATA ? "the file became shorter" : strerror(-err));
 	return npu_set_error(err, error);
 }
@@ -118,7 +115,6 @@ static bool cut_pieces(struct data_stream *s, const uint64_t *row, unsigned int 
 			uint64_t left = bytes - done;
 			const struct piece p = {
 				.offset_bytes = s->offset_bytes + row[i] * s->row_bytes + done,
-				.row = row[i] + done / s->row_bytes,
 				.dst = dst + i * s->row_bytes + done,
 				.left_bytes = left < PIECE_BYTES_MAX ? (unsigned int)left : PIECE_BYTES_MAX,
 			};

@@ -248,6 +248,8 @@ static void test_idx_wrong(void **state)
 	bad[2] = 9;
 	put("bad", bad, sizeof(images));
 	refused(&want, spec_of("idx", "bad", "y.idx"), "images must be bytes");
+	put("bad", images, 10);
+	refused(&want, spec_of("idx", "bad", "y.idx"), "is cut off in its header");
 	bad[2] = 0x0a;
 	put("bad", bad, sizeof(images));
 	refused(&want, spec_of("idx", "bad", "y.idx"), "is no IDX file");
@@ -344,7 +346,7 @@ static void test_stream(void **state)
 	for (unsigned int i = 0; i < ROWS * COLUMNS; i++)
 		data[i] = (float)i;
 	put("rows", data, ROWS * COLUMNS * sizeof(float));
-	for (unsigned int gap = 1; gap < 8; gap += 3) {
+	for (unsigned int gap = 1; gap < 8; gap++) {
 		s = data_stream_open(path_of("rows"), 0, COLUMNS * sizeof(float), message);
 		assert_non_null(s);
 		for (unsigned int i = 0; i < ROWS; i++)
@@ -355,6 +357,12 @@ static void test_stream(void **state)
 					    COLUMNS * sizeof(float));
 		row[500] = ROWS;
 		assert_int_equal(data_stream_read(s, row, ROWS, x), -ENODATA);
+		assert_non_null(strstr(message, "row 1000: cannot be read: the file became shorter"));
+		/* The read that has this row begins with others. */
+		for (unsigned int i = 0; i < 3; i++)
+			row[i] = ROWS - 2 + i;
+		message[0] = '\0';
+		assert_int_equal(data_stream_read(s, row, 3, x), -ENODATA);
 		assert_non_null(strstr(message, "row 1000: cannot be read: the file became shorter"));
 		data_stream_close(s);
 	}
@@ -499,6 +507,7 @@ static void test_csv_wrong(void **state)
 	} cases[] = {
 		{ "a,b,c,d,e\n", "has no samples" },
 		{ "1,2,3,4,0\n1,2,x,4,0\n", "line 2: column 3 is no number: \"x,4,0\"" },
+		{ "1,2,3,4,0\na,b,c,d,e\n", "line 2: column 1 is no number: \"a,b,c,d,e\"" },
 		{ "1,2,3,4,0\n1,2,,4,0\n", "line 2: column 3 is no number" },
 		{ "1,2,3,4,0\n1,2,3 4,0\n", "line 2: column 3 is no number" },
 		{ "1,2,3,4,0\n\n1,2,3,0\n", "line 3: has 4 columns; the model takes 4 (\"x\"), and one is the label" },
