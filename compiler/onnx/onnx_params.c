@@ -74,7 +74,6 @@ static int replace(struct npu_graph *g, Onnx__TensorProto *t, const struct nc_te
 	t->float_data = NULL;
 	t->n_external_data = t->n_float_data = 0;
 	t->has_data_location = false;
-	t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
 	t->has_raw_data = true;
 	t->raw_data = (ProtobufCBinaryData){ .len = bytes, .data = copy };
 	return 0;

@@ -230,7 +230,7 @@ for more in 30 5 100 11; do
 done
 ok 'Ctrl-C' eval 'interrupt INT 20; [ $? = 130 ]'
 ok 'Ctrl-C says how to go on' eval '[ "$(wc -l <err)" = 1 ] && grep -q "^npu: ended by signal 2 after step [0-9]*; go on with: npu train .* --resume mlp.onnx$" err'
-ok 'SIGTERM' eval 'interrupt TERM 20; [ $? = 143 ]'
+ok 'SIGTERM' eval 'interrupt TERM 20; [ $? = 143 ] && grep -q "ended by signal 15" err'
 steps=$(($(rows) + 8))
 ok 'to the end' endless --steps $steps --save k.onnx
 mkdir whole

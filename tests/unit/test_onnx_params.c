@@ -161,12 +161,12 @@ static char *copy_text(struct ob *b, const char *s)
 
 /*
  * y = resize(x, scales) w + b in opset 17, with a symbolic batch. w is raw, b is in
- * float_data, scales decide about a shape, shape is integers, s is a scalar.
+ * float_data, scales and shape decide about shapes, index is integers, s is a scalar.
  */
 static void build(struct ob *b)
 {
 	static const float w[] = { 1, 2, 3, 4, 5, 6, 7, 8 }, scales[] = { 1, 2 }, s = 2;
-	static const int64_t shape[] = { -1, 4 };
+	static const int64_t shape[] = { -1, 4 }, index[] = { 3, 2, 1, 0 };
 	Onnx__StringStringEntryProto *meta;
 	Onnx__TensorProto *bias;
 
@@ -182,9 +182,11 @@ static void build(struct ob *b)
 	bias->float_data[0] = 0.5f;
 	bias->float_data[1] = -0.5f;
 	ob_initializer(b, "s", FLOAT, 0, NULL, &s, sizeof(s));
+	ob_initializer(b, "index", INT64, 1, INTS(4), index, sizeof(index));
 	ob_node(b, "Resize", "x - scales", "r");
 	ob_node(b, "Reshape", "r shape", "f");
-	ob_node(b, "MatMul", "f w", "m");
+	ob_int(b, ob_node(b, "Gather", "f index", "h"), "axis", 1);
+	ob_node(b, "MatMul", "h w", "m");
 	ob_node(b, "Mul", "m s", "n");
 	ob_node(b, "Add", "n b", "y");
 	ob_output(b, "y");
@@ -238,6 +240,7 @@ static void test_shapes(void **state)
 {
 	struct npu_graph *g;
 	int64_t dim[NPU_GRAPH_RANK_MAX];
+	Onnx__ValueInfoProto *v;
 	const char *name;
 	struct ob b;
 	size_t bytes;
@@ -255,6 +258,17 @@ static void test_shapes(void **state)
 	assert_int_equal(npu_graph_get_output(g, 1, &name), -EINVAL);
 	assert_int_equal(npu_graph_type(g, -1), -EINVAL);
 	assert_int_equal(npu_graph_type(g, 1 << 30), -EINVAL);
+	npu_graph_destroy(g);
+	/* A dimension without number and name. */
+	ob_begin(&b, 17);
+	v = ob_input(&b, "x", FLOAT, 2, INTS(0, 2));
+	v->type->tensor_type->shape->dim[0]->value_case = 0;
+	ob_node(&b, "Relu", "x", "y");
+	ob_output(&b, "y");
+	free(put(&b, "open.onnx", &bytes));
+	g = read_params("open.onnx", NULL, 5);
+	npu_graph_shape(g, npu_graph_get_output(g, 0, &name), dim);
+	assert_int_equal(dim[0], 5);
 	npu_graph_destroy(g);
 }
 
@@ -300,11 +314,11 @@ static void test_copy(void **state)
 	/* protobuf-c puts fields in their order, as data has them. */
 	onnx__model_proto__pack(old, data);
 	assert_memory_equal(again, data, bytes);
-	old->graph->initializer[3] = NULL;
-	old->graph->n_initializer = 3;
+	old->graph->initializer[3] = old->graph->initializer[5];
+	old->graph->n_initializer = 5;
 	onnx__tensor_proto__free_unpacked(model->graph->initializer[3], NULL);
-	model->graph->initializer[3] = model->graph->initializer[4];
-	model->graph->n_initializer = 4;
+	model->graph->initializer[3] = model->graph->initializer[5];
+	model->graph->n_initializer = 5;
 	onnx__model_proto__free_unpacked(model, NULL);
 	onnx__model_proto__free_unpacked(old, NULL);
 	free(again);
@@ -359,7 +373,7 @@ static void test_external(void **state)
 		const Onnx__TensorProto *t = model->graph->initializer[i];
 
 		assert_int_equal(t->n_external_data, 0);
-		assert_int_equal(t->data_location, ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT);
+		assert_false(t->has_data_location);
 		assert_int_equal(t->raw_data.len, 8);
 		assert_memory_equal(t->raw_data.data, i ? four + 2 : values, 8);
 	}
