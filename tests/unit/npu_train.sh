@@ -232,6 +232,9 @@ ok 'Ctrl-C' eval 'interrupt INT 20; [ $? = 130 ]'
 ok 'Ctrl-C says how to go on' eval '[ "$(wc -l <err)" = 1 ] && grep -q "^npu: ended by signal 2 after step [0-9]*; go on with: npu train .* --resume mlp.onnx$" err'
 ok 'SIGTERM' eval 'interrupt TERM 20; [ $? = 143 ] && grep -q "ended by signal 15" err'
 steps=$(($(rows) + 8))
+# Rows after the checkpoint that the run to come does not write over, and half a row.
+seq -f %.0f,1,1 900001 900200 | tee -a k.csv >>kn.csv
+printf 900201, | tee -a k.csv >>kn.csv
 ok 'to the end' endless --steps $steps --save k.onnx
 mkdir whole
 cp mlp.onnx x.npy y.npy whole
@@ -242,9 +245,9 @@ done
 ok 'as many rows' eval '[ "$(rows)" = $((steps + 1)) ]'
 ok 'nothing left to do' eval 'endless --steps $steps --save k2.onnx && cmp k2.onnx k.onnx && cmp k.csv whole/k.csv'
 ok 'another network' eval '! "$npu" train logits.onnx --device sim --data npy:x.npy,y.npy "$sparse" --batch 8 --checkpoint k.ckpt --resume --optimizer sgd >out 2>err; grep -q "k.ckpt: cannot go on from it" err'
-ok 'a history that is too short' eval 'head -5 k.csv >a; mv a k.csv; ! endless; grep -q "k.csv: ends after 4 steps, but the checkpoint is of step $steps" err'
-ok 'a history of something else' eval 'echo x >k.csv; ! endless; grep -q "k.csv: is not of this network" err'
-ok 'no history' eval 'rm k.csv; ! endless; grep -q "k.csv: No such file" err'
+ok 'a history that is too short' eval 'head -5 k.csv >a; mv a k.csv; ! endless --steps $steps; grep -q "k.csv: ends after 4 steps, but the checkpoint is of step $steps" err'
+ok 'a history of something else' eval 'echo x >k.csv; ! endless --steps $steps; grep -q "k.csv: is not of this network" err'
+ok 'no history' eval 'rm k.csv; ! endless --steps $steps; grep -q "k.csv: No such file" err'
 ok 'nothing else changed' cmp k.ckpt whole/k.ckpt
 
 # No room: the checkpoint that is there stays.
