@@ -169,10 +169,11 @@ static int check_batch(const struct data *d, const uint64_t *index, unsigned int
 static void copy_inputs(const struct data *d, const uint64_t *index, unsigned int count, void *dst)
 {
 	uint64_t elems = data_elems(&d->want.input);
+	uint64_t row_bytes = d->images ? elems : d->x_bytes;
 	float *x = dst;
 
 	for (unsigned int i = 0; i < count; i++) {
-		const uint8_t *row = (const uint8_t *)d->x + index[i] * (d->images ? elems : d->x_bytes);
+		const uint8_t *row = (const uint8_t *)d->x + index[i] * row_bytes;
 
 		for (uint64_t k = 0; d->images && k < elems; k++)
 			x[i * elems + k] = (float)row[k] / PIXEL_MAX;
@@ -247,7 +248,8 @@ static bool open_spec(struct data *d, const char *spec, char *error)
 		if (strncmp(spec, formats[i].prefix, length))
 			continue;
 		return find_files(d, spec, spec + length, formats[i].two_files, error) &&
-		       formats[i].open(d, error) && check_inputs(d, error) && check_labels(d, error);
+		       formats[i].open(d, error) && check_inputs(d, error) &&
+		       check_labels(d, error);
 	}
 	return data_fail(error, spec, "no data set; idx:IMAGES,LABELS, npy:X,Y and csv:FILE are");
 }

@@ -116,7 +116,8 @@ static bool cut_pieces(struct data_stream *s, const uint64_t *row, unsigned int 
 			const struct piece p = {
 				.offset_bytes = s->offset_bytes + row[i] * s->row_bytes + done,
 				.dst = dst + i * s->row_bytes + done,
-				.left_bytes = left < PIECE_BYTES_MAX ? (unsigned int)left : PIECE_BYTES_MAX,
+				.left_bytes = (unsigned int)(left < PIECE_BYTES_MAX ? left :
+							     PIECE_BYTES_MAX),
 			};
 
 			if (!add_piece(s, pieces, &p))

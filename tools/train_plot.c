@@ -38,7 +38,8 @@ static double value_at(const struct train_curve *c, const struct panel *p, uint6
 }
 
 /* The mean of the steps that fall into part @i of @means. */
-static double mean_of(const struct train_curve *c, const struct panel *p, uint64_t i, uint64_t means)
+static double mean_of(const struct train_curve *c, const struct panel *p, uint64_t i,
+		      uint64_t means)
 {
 	uint64_t first = c->points * i / means, end = c->points * (i + 1) / means;
 	double sum = 0;

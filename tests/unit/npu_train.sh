@@ -169,7 +169,7 @@ ok 'resume from no checkpoint' eval 'cp x.npy no.ckpt; train 1 "no.ckpt: .*it is
 head -c 31360 /dev/zero | tr '\0' 'k' >pixels
 { printf '\0\0\10\3\0\0\0\50\0\0\0\34\0\0\0\34'; cat pixels; } >im.idx
 { printf '\0\0\10\1\0\0\0\50'; head -c 40 /dev/zero | tr '\0' '\3'; } >lb.idx
-for net in attention rnn; do
+for net in cnn attention rnn; do
 	ok "$net" says 0 saved train $net --data idx:im.idx,lb.idx "$sparse" --epochs 2 \
 		--save $net.onnx
 	ok "$net: evaluate" evaluate 0 'accuracy   1.0000 (40 of 40)' $net.onnx \

@@ -148,7 +148,9 @@ static uint8_t labels[4 + 4 + IMAGES];
 
 static void make_idx(void)
 {
-	static const uint8_t image_head[] = { 0, 0, 8, 3, 0, 0, 0, IMAGES, 0, 0, 0, SIDE, 0, 0, 0, SIDE };
+	static const uint8_t image_head[] = {
+		0, 0, 8, 3, 0, 0, 0, IMAGES, 0, 0, 0, SIDE, 0, 0, 0, SIDE,
+	};
 	static const uint8_t label_head[] = { 0, 0, 8, 1, 0, 0, 0, IMAGES };
 
 	memcpy(images, image_head, sizeof(image_head));
@@ -264,7 +266,8 @@ static void test_idx_wrong(void **state)
 
 /* ---- .npy ---- */
 
-static size_t npy(uint8_t *file, const char *type, const char *shape, const void *data, size_t bytes)
+static size_t npy(uint8_t *file, const char *type, const char *shape, const void *data,
+		  size_t bytes)
 {
 	int length = snprintf((char *)file + 10, 118, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
 			      type, shape);

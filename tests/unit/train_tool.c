@@ -125,7 +125,9 @@ static void put_npy(const char *name, const char *type, const char *shape, const
 
 static void make_data(void)
 {
-	static const uint8_t image_head[] = { 0, 0, 8, 3, 0, 0, 0, SAMPLES, 0, 0, 0, 2, 0, 0, 0, 2 };
+	static const uint8_t image_head[] = {
+		0, 0, 8, 3, 0, 0, 0, SAMPLES, 0, 0, 0, 2, 0, 0, 0, 2,
+	};
 	static const uint8_t label_head[] = { 0, 0, 8, 1, 0, 0, 0, SAMPLES };
 	static float x[SAMPLES][PIXELS], p[SAMPLES][CLASSES], r[SAMPLES];
 	static uint8_t image[SAMPLES][PIXELS], label[SAMPLES];
