@@ -84,14 +84,14 @@ bool data_shape_fits(const char *path, const char *what, unsigned int rank, cons
 	if (!rank)
 		return data_fail(error, path, "is one number; its first dimension must count samples");
 	if (!dim[0])
-		return data_fail(error, path, "has no samples");
+		return data_fail(error, path, "has no samples; at least one is needed");
 	do {
 		a = next_dim(dim, rank, &i);
 		b = next_dim(want->dim, want->rank, &k);
 	} while (a == b && a >= 0);
 	if (a == b)
 		return true;
-	return data_fail(error, path, "has %s of shape %s each; the model takes %s (\"%.100s\")", what,
+	return data_fail(error, path, "has %s of shape %s each; the model takes %s (\"%.100s\"): give a model and data that fit", what,
 			 list(rank, dim, have), list(want->rank, want->dim, takes), want->name);
 }
 
@@ -105,7 +105,7 @@ bool data_label_fits(const struct data_want *want, const char *path, const char 
 				 value);
 	if (data_has_classes(want) && (value < 0 || value >= (double)classes))
 		return data_fail(error, path, "%s: label %.15g is out of range; the model has %" PRId64
-				 " classes, 0 to %" PRId64, where, value, classes, classes - 1);
+				 " classes, 0 to %" PRId64 ": remove the sample, or take another model", where, value, classes, classes - 1);
 	if (want->loss == NPU_LOSS_CATEGORICAL_CROSSENTROPY && !(value >= 0 && value <= 1))
 		return data_fail(error, path, "%s: label %g is no probability from 0 to 1; class numbers need --loss sparse_categorical_crossentropy",
 				 where, value);
@@ -209,7 +209,7 @@ uint8_t *data_read_all(const char *path, size_t *bytes, char *error)
 	if (all && *bytes)
 		return all;
 	if (all)
-		data_fail(error, path, "is empty");
+		data_fail(error, path, "is empty; fetch it again");
 	free(all);
 	return NULL;
 }

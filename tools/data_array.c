@@ -58,13 +58,13 @@ static bool parse_idx(struct tensor_file *t, size_t size, char *error)
 	if (size < IDX_HEAD_BYTES || head[0] || head[1] || head[2] < IDX_U8 ||
 	    head[2] >= IDX_U8 + IDX_TYPES || !type[head[2] - IDX_U8].kind || !head[3] ||
 	    head[3] > NPU_RANK_MAX)
-		return data_fail(error, t->path, "is no IDX file");
+		return data_fail(error, t->path, "is no IDX file; other arrays are given as npy:X,Y");
 	t->type = type[head[2] - IDX_U8];
 	t->rank = head[3];
 	t->big_endian = true;
 	t->offset_bytes = IDX_HEAD_BYTES + 4u * t->rank;
 	if (size < t->offset_bytes)
-		return data_fail(error, t->path, "is cut off in its header");
+		return data_fail(error, t->path, "is cut off in its header; fetch it again");
 	for (unsigned int i = 0; i < t->rank; i++)
 		t->dim[i] = big_endian(head + IDX_HEAD_BYTES + 4 * i);
 	if (!tensor_count(t))
@@ -74,7 +74,7 @@ static bool parse_idx(struct tensor_file *t, size_t size, char *error)
 		return data_fail(error, t->path, "is cut off: %zu bytes, its header says %" PRIu64 "; fetch it again",
 				 size, bytes);
 	if (size > bytes)
-		return data_fail(error, t->path, "has %zu bytes, but its header says %" PRIu64, size,
+		return data_fail(error, t->path, "has %zu bytes, but its header says %" PRIu64 "; fetch it again", size,
 				 bytes);
 	t->data = head + t->offset_bytes;
 	return true;
@@ -134,9 +134,9 @@ static bool open_npy(struct tensor_file *t, const char *path, const struct npu_t
 	if (!f)
 		return data_fail(error, path, "%s", strerror(err));
 	if (!got)
-		return data_fail(error, path, "is empty");
+		return data_fail(error, path, "is empty; fetch it again");
 	if (got != sizeof(magic) || memcmp(magic, "\x93NUMPY", sizeof(magic)))
-		return data_fail(error, path, "is no .npy file");
+		return data_fail(error, path, "is no .npy file; save it with numpy.save()");
 	return tensor_file_open(t, path, want, error);
 }
 

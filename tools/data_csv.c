@@ -165,7 +165,7 @@ static bool take_text(struct csv *c)
 		if (!grow(c) || !take_line(c, line))
 			return false;
 	}
-	return c->d->set.samples || complain(c, "has no samples");
+	return c->d->set.samples || complain(c, "has no samples; at least one line of numbers is needed");
 }
 
 bool data_csv_open(struct data *d, char *error)
@@ -189,7 +189,7 @@ bool data_csv_open(struct data *d, char *error)
 	text[bytes] = '\0';
 	c.at = text;
 	if (memchr(text, '\0', bytes))
-		good = complain(&c, "is no text");
+		good = complain(&c, "is no text; numbers with commas between them are needed");
 	else
 		good = take_text(&c);
 	free(text);
