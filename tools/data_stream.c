@@ -233,7 +233,6 @@ int data_stream_read(struct data_stream *s, const uint64_t *row, unsigned int co
 		if (s->has_ring)
 			io_uring_queue_exit(&s->ring);
 		s->has_ring = false;
-		cut_pieces(s, row, count, dst, &pieces);
 		err = read_plainly(s, pieces, &failed);
 	}
 	return err ? fail_read(s, failed, err) : 0;
