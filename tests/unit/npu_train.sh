@@ -10,7 +10,10 @@
 set -u
 npu=$(realpath "$1") train_tool=$(realpath "$2")
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+pid=
+# What has no end ends with the test, also when that is killed.
+trap '[ -z "$pid" ] || kill -9 "$pid"; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../tap.sh"
 cd "$work" || exit 1
@@ -219,6 +222,7 @@ interrupt() {
 	while [ "$(rows)" -lt "$until" ] && kill -0 $pid; do sleep 0.02; done
 	kill "-$1" $pid
 	wait $pid || got=$?
+	pid=
 	cat out err
 	return $got
 }
