@@ -77,6 +77,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	if (fuzz_below(&r, 3) || size + bytes > max_size)
 		return LLVMFuzzerMutate(data, size, max_size);
 	memmove(data + at + bytes, data + at, size - at);
-	memcpy(data + at, w, bytes);
+	for (size_t i = 0; i < bytes; i++)
+		data[at + i] = (uint8_t)w[i];
 	return size + bytes;
 }

@@ -294,12 +294,13 @@ static void test_idx_wrong(void **state)
 static size_t npy(uint8_t *file, const char *type, const char *shape, const void *data,
 		  size_t bytes)
 {
+	static const uint8_t magic[] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0 };
 	int length = snprintf((char *)file + 10, 118, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
 			      type, shape);
 
 	memset(file + 10 + length, ' ', (size_t)(118 - length));
 	file[127] = '\n';
-	memcpy(file, "\x93NUMPY\1\0\x76\0", 10);
+	memcpy(file, magic, sizeof(magic));
 	memcpy(file + 128, data, bytes);
 	return 128 + bytes;
 }

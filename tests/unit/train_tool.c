@@ -113,11 +113,12 @@ static void make_eye(void)
 static void put_npy(const char *name, const char *type, const char *shape, const void *data,
 		    size_t bytes)
 {
+	static const uint8_t magic[] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0 };
 	char head[128];
 	int length = snprintf(head + 10, sizeof(head) - 10,
 			      "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", type, shape);
 
-	memcpy(head, "\x93NUMPY\1\0\x76\0", 10);
+	memcpy(head, magic, sizeof(magic));
 	memset(head + 10 + length, ' ', sizeof(head) - 10 - (size_t)length);
 	head[127] = '\n';
 	put(name, head, sizeof(head), data, bytes);
