@@ -199,7 +199,7 @@ static void add_attribute(Onnx__NodeProto *n, const struct nc_op *op, struct fuz
 static void remake_node(const Onnx__GraphProto *g, Onnx__NodeProto *n, struct fuzz_random *r)
 {
 	const struct nc_op *op = any_op(r);
-	size_t room = op->in_max == NC_VARIADIC ? 4u : op->in_max;
+	size_t room = op->in_max == NC_VARIADIC ? op->in_min + 4u : op->in_max;
 	size_t count = op->in_min + fuzz_below(r, room - op->in_min + 1);
 	char **in = calloc(count + 1, sizeof(*in));
 
