@@ -307,7 +307,7 @@ int npu_session_run(struct npu_session *s);
 /*
  * The two halves of npu_session_run(). As many runs may be in flight as the session was
  * made for; they are waited for in the order in which they were started. When one fails,
- * so do those after it, and inputs that outputs feed are what the failed run had.
+ * so do those after it (and starting another: -ECANCELED), and inputs that outputs feed are what the failed run had.
  */
 int npu_session_start(struct npu_session *s);
 int npu_session_wait(struct npu_session *s, int timeout_ms);

@@ -294,17 +294,21 @@ static void test_ahead_fault(void **state)
 	static const int32_t index[] = { 1, 9, 0 };
 	float y[4] = { 3, 3, 3, 3 };
 	const float *kept;
+	int last = 0;
 
 	assert_some(s);
 	assert_ok(npu_session_feed(s, 0, 0));
 	assert_ok(npu_session_set_input(s, 0, y, sizeof(y)));
 	for (int i = 0; i < AHEAD; i++) {
 		assert_ok(npu_session_set_input(s, 1, &index[i], 4));
-		assert_ok(npu_session_start(s));
+		last = npu_session_start(s);
+		/* The fault may be there before the run behind it. */
+		assert_true(!last || (i == AHEAD - 1 && last == -ECANCELED));
 	}
 	assert_ok(npu_session_wait(s, -1));
 	assert_err(npu_session_wait(s, -1), -EFAULT, "index 9 of a dimension of 3");
-	assert_err(npu_session_wait(s, -1), -ECANCELED, "");
+	if (!last)
+		assert_err(npu_session_wait(s, -1), -ECANCELED, "");
 	kept = npu_session_map_input(s, 0);
 	assert_some(kept);
 	assert_true(kept[0] == 8 && kept[3] == 8);
