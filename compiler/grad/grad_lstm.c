@@ -118,9 +118,15 @@ static uint32_t activate(const struct lstm *s, enum func func, uint32_t t)
 	return nc_x_node(s->e, a->n.op->code, a->attr, 1, &t);
 }
 
+/* For each element, also where it is the same for all. */
 static uint32_t slope(const struct lstm *s, enum func func, uint32_t x, uint32_t y)
 {
-	return nc_grad_slope(s->d, &s->act[s->dir * FUNCS + func].n, x, y);
+	uint32_t t = nc_grad_slope(s->d, &s->act[s->dir * FUNCS + func].n, x, y);
+	const struct nc_tensor *all = nc_x_get(s->e, y);
+
+	if (nc_x_get(s->e, t)->rank)
+		return t;
+	return f2(s, NC_OP_Expand, t, nc_x_ints(s->e, all->dim, all->rank));
 }
 
 /* Sums of all gates: x W^T + h R^T + Wb + Rb. */

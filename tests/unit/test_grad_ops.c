@@ -4,7 +4,7 @@
  * oracle's float64. A case is text: the operator, its attributes, its inputs.
  *
  * Attribute: "name=1", "name=1,2", "name=0.5", "name=text". Input: "3,4@-1:2" floats of
- * that shape in that range, "=1,2" an int64 constant, "-" none. "outputs=3" is the number of
+ * that shape in that range, "=1,2" an int64 constant, "?1,0" a bool one, "-" none. "outputs=3" is the number of
  * outputs that y is made of.
  */
 #include <math.h>
@@ -85,6 +85,9 @@ static const struct grad_case cases[] = {
 	{ "Sum", "", { "3,5@-2:2", "5@-2:2", "3,1@-2:2" } },
 	{ "Mean", "", { "3,5@-2:2", "5@-2:2", "3,1@-2:2" } },
 
+	{ "Where", "", { "?1,0,0,1,1", "3,5@-2:2", "5@-2:2" } },
+	{ "Where", "", { "?0,1", "@-2:2", "3,2@-2:2" } },
+
 	{ "Identity", "", { "3,5@-2:2" } },
 	{ "Reshape", "", { "3,4@-2:2", "=2,6" } },
 	{ "Flatten", "", { "2,3,4@-2:2" } },
@@ -94,6 +97,8 @@ static const struct grad_case cases[] = {
 	{ "Slice", "", { "5,7@-2:2", "=1,2", "=4,6" } },
 	{ "Slice", "", { "9,8@-2:2", "=7,1", "=0,7", "=0,1" } },
 	{ "Expand", "", { "3,1@-2:2", "=2,3,4" } },
+	{ "Split", "axis=1 num_outputs=2 outputs=2", { "3,6@-2:2" } },
+	{ "Split", "outputs=3", { "7,2@-2:2", "=2,4,1" } },
 	{ "Concat", "axis=1", { "2,3@-2:2", "2,1@-2:2", "2,4@-2:2" } },
 	{ "Pad", "", { "3,4@-2:2", "=1,0,2,3" } },
 	{ "Pad", "", { "5,4@-2:2", "=1,-1,-2,3" } },
@@ -103,6 +108,8 @@ static const struct grad_case cases[] = {
 	{ "SpaceToDepth", "blocksize=2", { "1,2,4,6@-2:2" } },
 	{ "Gather", "", { "5,4@-2:2", "=3,0,3,-1" } },
 	{ "Gather", "axis=1", { "3,6@-2:2", "=5,5,2" } },
+	{ "ScatterElements", "", { "6@-2:2", "=4,1", "2@-2:2" } },
+	{ "ScatterElements", "reduction=add", { "6@-2:2", "=4,1,4", "3@-2:2" } },
 	{ "CumSum", "", { "3,6@-2:2", "=1" } },
 	{ "Trilu", "upper=0", { "5,5@-2:2" } },
 
@@ -167,6 +174,13 @@ static const struct grad_case cases[] = {
 	  { "3,2,2@-1:1", "2,12,2@-1:1", "2,12,3@-1:1", "2,24@-1:1" } },
 	{ "LSTM", "hidden_size=3 layout=1 outputs=3",
 	  { "2,4,3@-1:1", "1,12,3@-1:1", "1,12,3@-1:1", "-", "-", "2,1,3@-1:1", "2,1,3@-1:1" } },
+	{ "LSTM", "hidden_size=3 activations=HardSigmoid,Relu,Softsign",
+	  { "3,2,2@-1:1", "1,12,2@-1:1", "1,12,3@-1:1", "1,24@-1:1" } },
+	{ "LSTM", "hidden_size=2 activations=Affine,ScaledTanh,LeakyRelu "
+		  "activation_alpha=0.4,1.2,0.1 activation_beta=0.3,0.8",
+	  { "3,2,2@-1:1", "1,8,2@-1:1", "1,8,2@-1:1" } },
+	{ "RNN", "hidden_size=2 activations=Elu activation_alpha=0.6",
+	  { "3,2,2@-1:1", "1,2,2@-1:1", "1,2,2@-1:1" } },
 	{ "LSTM", "hidden_size=2", { "1,3,2@-1:1", "1,8,2@-1:1", "1,8,2@-1:1" } },
 	{ "GRU", "hidden_size=5", { "3,2,4@-1:1", "1,15,4@-1:1", "1,15,5@-1:1", "1,30@-1:1" } },
 	{ "GRU", "hidden_size=3 linear_before_reset=1 direction=bidirectional outputs=2",
@@ -179,11 +193,12 @@ static const struct grad_case cases[] = {
  * struct input - an input of a case
  * @is: there is one
  * @diff: it is float, with a gradient
+ * @truth: it is bool
  * @t: its values
  * @ev: the same for the oracle
  */
 struct input {
-	bool is, diff;
+	bool is, diff, truth;
 	struct ref_tensor t;
 	struct ev_value ev;
 };
@@ -210,11 +225,13 @@ static struct input make_input(const char *text)
 
 	if (!x.is)
 		return x;
-	n = numbers(text + (*text == '='), list, REF_MAX_RANK);
+	x.truth = *text == '?';
+	n = numbers(text + (*text == '=' || x.truth), list, REF_MAX_RANK);
 	for (unsigned int i = 0; i < n; i++)
 		dims[i] = (int64_t)list[i];
-	if (*text == '=') {
-		assert_int_equal(ev_alloc(&x.ev, EV_I64, 1, (const int64_t[]){ n }), 0);
+	if (*text == '=' || x.truth) {
+		assert_int_equal(ev_alloc(&x.ev, x.truth ? EV_BOOL : EV_I64, 1,
+					  (const int64_t[]){ n }), 0);
 		memcpy(x.ev.v, list, n * sizeof(*list));
 		return x;
 	}
@@ -236,7 +253,22 @@ struct attrs {
 	Onnx__AttributeProto attr[ATTRS], *list[ATTRS];
 	char name[ATTRS][TEXT], value[ATTRS][TEXT];
 	int64_t ints[ATTRS][8];
+	float floats[ATTRS][8];
+	ProtobufCBinaryData strings[ATTRS][8];
+	const char *words[ATTRS][8];
 };
+
+/* "Relu,Tanh" as strings; the commas go. */
+static void read_words(struct attrs *a, size_t i)
+{
+	Onnx__AttributeProto *p = &a->attr[i];
+
+	p->strings = a->strings[i];
+	for (char *word = strtok(a->value[i], ","); word; word = strtok(NULL, ",")) {
+		a->words[i][p->n_strings] = word;
+		p->strings[p->n_strings++] = (ProtobufCBinaryData){ strlen(word), (uint8_t *)word };
+	}
+}
 
 static void read_attr(struct attrs *a, size_t i, const struct nc_op *op)
 {
@@ -266,6 +298,17 @@ static void read_attr(struct attrs *a, size_t i, const struct nc_op *op)
 		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING;
 		p->has_s = true;
 		p->s = (ProtobufCBinaryData){ strlen(a->value[i]), (uint8_t *)a->value[i] };
+		return;
+	case NC_ATTR_STRINGS:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS;
+		read_words(a, i);
+		return;
+	case NC_ATTR_FLOATS:
+		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS;
+		p->n_floats = numbers(a->value[i], list, 8);
+		p->floats = a->floats[i];
+		for (size_t k = 0; k < p->n_floats; k++)
+			p->floats[k] = (float)list[k];
 		return;
 	default:
 		p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
@@ -311,6 +354,14 @@ static void set_attrs(struct net *net, struct nc_node *n, const struct attrs *a)
 			nc_attr_set_float(net->g, n, p->name, p->f);
 		else if (p->has_s)
 			nc_attr_set_string(net->g, n, p->name, a->value[i]);
+		else if (p->n_strings)
+			nc_attr_set(net->g, n, &(struct nc_attr){
+				.name = p->name, .type = NC_ATTR_STRINGS,
+				.count = (uint32_t)p->n_strings, .strings = a->words[i] });
+		else if (p->n_floats)
+			nc_attr_set(net->g, n, &(struct nc_attr){
+				.name = p->name, .type = NC_ATTR_FLOATS,
+				.count = (uint32_t)p->n_floats, .floats = p->floats });
 		else
 			nc_attr_set_ints(net->g, n, p->name, p->ints, (uint32_t)p->n_ints);
 	}
@@ -396,14 +447,22 @@ static void build(struct net *net, const struct grad_case *c, const struct attrs
 	net_begin(net);
 	for (unsigned int i = 0; i < INPUTS; i++) {
 		int64_t ints[8];
+		uint8_t truth[8];
 
 		in[i] = NPU_TENSOR_NONE;
 		if (!x[i].is)
 			continue;
 		ins = i + 1;
-		for (int64_t k = 0; !x[i].diff && k < x[i].ev.elems; k++)
+		for (int64_t k = 0; !x[i].diff && k < x[i].ev.elems; k++) {
 			ints[k] = (int64_t)x[i].ev.v[k];
-		in[i] = x[i].diff ? net_input(net, &x[i].t) : net_ints(net, ints, x[i].ev.elems);
+			truth[k] = ints[k] != 0;
+		}
+		if (x[i].truth)
+			in[i] = npu_graph_const(net->g, NULL, NPU_GRAPH_BOOL, 1, &x[i].ev.elems,
+						truth);
+		else
+			in[i] = x[i].diff ? net_input(net, &x[i].t) :
+					    net_ints(net, ints, x[i].ev.elems);
 		if (x[i].diff)
 			diff[diffs++] = in[i];
 	}
