@@ -56,6 +56,18 @@ void rig_exit(struct rig *rig)
 	npu_buffer_destroy(rig->code);
 }
 
+int rig_open_device(void **state)
+{
+	*state = rig_open();
+	return 0;
+}
+
+int rig_close_device(void **state)
+{
+	npu_device_close(*state);
+	return 0;
+}
+
 int rig_setup(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));

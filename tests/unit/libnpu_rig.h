@@ -47,7 +47,10 @@ struct rig {
 
 /* The device of this run; the test fails if it cannot be opened. */
 struct npu_device *rig_open(void);
-/* cmocka set-up and tear-down: *state is a struct rig. */
+/* cmocka set-up and tear-down of a group: *state is the device. */
+int rig_open_device(void **state);
+int rig_close_device(void **state);
+/* The same of a test: *state is a struct rig. */
 int rig_setup(void **state);
 int rig_teardown(void **state);
 /* The same around a device that is open already. */

@@ -666,18 +666,6 @@ static void test_hostile(void **state)
 	npu_device_close(dev);
 }
 
-static int open_device(void **state)
-{
-	*state = rig_open();
-	return 0;
-}
-
-static int close_device(void **state)
-{
-	npu_device_close(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -698,5 +686,5 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 	};
 
-	return rig_run_tests(tests, open_device, close_device);
+	return rig_run_tests(tests, rig_open_device, rig_close_device);
 }

@@ -624,18 +624,6 @@ static void test_bad_checkpoints(void **state)
 	unlink(path);
 }
 
-static int open_device(void **state)
-{
-	*state = rig_open();
-	return 0;
-}
-
-static int close_device(void **state)
-{
-	npu_device_close(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -651,5 +639,5 @@ int main(void)
 		cmocka_unit_test(test_bad_checkpoints),
 	};
 
-	return rig_run_tests(tests, open_device, close_device);
+	return rig_run_tests(tests, rig_open_device, rig_close_device);
 }

@@ -124,18 +124,6 @@ static void test_networks(void **state)
 			compare(*state, (enum npu_net)net, (enum npu_optimizer)o);
 }
 
-static int open_device(void **state)
-{
-	*state = rig_open();
-	return 0;
-}
-
-static int close_device(void **state)
-{
-	npu_device_close(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,5 +133,5 @@ int main(void)
 
 	rng = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
 	printf("# NPU_TEST_SEED=%" PRIu64 "\n", rng);
-	return rig_run_tests(tests, open_device, close_device);
+	return rig_run_tests(tests, rig_open_device, rig_close_device);
 }
