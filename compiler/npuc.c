@@ -19,8 +19,8 @@ static const char usage[] =
 	"  -b, --bind B     values of symbolic dimensions, as N=1000,seq=28 (*=1: all others)\n"
 	"  -t, --target T   array and memories, as rows=16,cols=32,spm=8388608,acc=262144,\n"
 	"                   bandwidth=16000,latency=100,bursts=32,vector=64 (any of them)\n"
-	"  -d LETTERS       print after passes: G import, C fold, E expand, K legalise, F fuse,\n"
-	"                   S slice, W pack, P plan, T tile, A place, O order\n"
+	"  -d LETTERS       print after passes: G import, C fold, D differentiate, E expand,\n"
+	"                   K legalise, F fuse, S slice, W pack, P plan, T tile, A place, O order\n"
 	"      --verify     prove the program sound\n"
 	"      --report     print what the program needs\n";
 
