@@ -367,6 +367,13 @@ struct nc_nest {
 	uint32_t size[NC_SEARCH_DIMS];
 };
 
+/* Loop i is over dimension @order[i] of @full and @tile; @dims of them. */
+void nc_nest_order(struct nc_nest *n, unsigned int dims, const uint8_t *order,
+		   const uint32_t *full, const uint32_t *tile);
+/* The loops over the dimensions in @bits, as bits. */
+unsigned int nc_nest_loops(unsigned int dims, const uint8_t *order, unsigned int bits);
+/* The current tile by dimension. */
+void nc_nest_piece(const struct nc_nest *n, const uint8_t *order, uint32_t *at, uint32_t *size);
 void nc_nest_first(struct nc_nest *n);
 /* False after the last tile. */
 bool nc_nest_next(struct nc_nest *n);

@@ -112,7 +112,7 @@ int npu_train_update_graph(struct npu_train *t);
  * struct npu_dataset - samples, in any order
  * @samples: how many
  * @read: write samples @index[0 .. count - 1] to @input (one pointer for each input of
- *	the graph) and @labels, dense. 0, or -errno with a message by npu_set_error()
+ *	the graph) and @labels, dense. 0, or -errno after npu_set_error()
  * @ctx: for @read
  */
 struct npu_dataset {

@@ -60,22 +60,11 @@ static uint64_t steps_of(const struct npu_train *t, const struct npu_dataset *da
 	return (data->samples + t->batch - 1) / t->batch;
 }
 
-static int check_data(const struct npu_train *t, const struct npu_dataset *data)
+static int check_data(const struct npu_dataset *data)
 {
-	if (!data || !data->samples || data->samples > 1ull << 62)
-		return npu_fail(-EINVAL, "train: the data set is empty");
-	(void)t;
-	return 0;
-}
-
-/* A callback that fails without a message leaves what was said before. */
-static int read_batch(const struct npu_train *t, const struct npu_dataset *data,
-		      const uint64_t *index, unsigned int samples, void *const *input, void *labels)
-{
-	int ret = data->read(data->ctx, index, samples, input, labels);
-
-	(void)t;
-	return ret < 0 ? ret : 0;
+	if (data && data->samples && data->samples <= 1ull << 62)
+		return 0;
+	return npu_fail(-EINVAL, "train: the data set is empty");
 }
 
 /* Read a batch of epoch @epoch into the next step's memory, and submit it. */
@@ -97,7 +86,7 @@ static int start_step(struct npu_train *t, const struct npu_fit *fit, uint64_t e
 	for (unsigned int i = 0; i < samples; i++)
 		index[i] = fit->shuffle ? train_shuffled(t->options.seed, epoch, fit->data->samples,
 							 first + i) : first + i;
-	ret = read_batch(t, fit->data, index, samples, input, labels);
+	ret = fit->data->read(fit->data->ctx, index, samples, input, labels);
 	return ret ? ret : npu_train_start(t, samples);
 }
 
@@ -186,10 +175,10 @@ static int run(struct fitting *f)
 int npu_train_fit(struct npu_train *t, const struct npu_fit *fit)
 {
 	struct fitting f = { .t = t, .fit = fit, .saved = UINT64_MAX };
-	int ret = check_data(t, fit->data), saved;
+	int ret = check_data(fit->data), saved;
 
 	if (!ret && fit->validation)
-		ret = check_data(t, fit->validation);
+		ret = check_data(fit->validation);
 	if (ret)
 		return ret;
 	f.steps = steps_of(t, fit->data);
@@ -234,7 +223,7 @@ static int eval_batch(struct npu_train *t, const struct npu_dataset *data, uint6
 	}
 	for (unsigned int i = 0; i < samples; i++)
 		index[i] = first + i;
-	ret = read_batch(t, data, index, samples, input, labels);
+	ret = data->read(data->ctx, index, samples, input, labels);
 	ret = ret ? ret : train_set_weights(t, p, samples);
 	ret = ret ? ret : npu_session_run(p->session);
 	ret = ret ? ret : npu_session_get_output(p->session, 0, &loss, sizeof(loss));
@@ -273,7 +262,7 @@ int npu_train_evaluate(struct npu_train *t, const struct npu_dataset *data,
 {
 	struct npu_train_metrics sum = { 0 }, m;
 	uint64_t *index;
-	int ret = check_data(t, data);
+	int ret = check_data(data);
 
 	if (ret)
 		return ret;

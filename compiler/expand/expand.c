@@ -230,12 +230,9 @@ static bool has_elems(const struct npu_graph *g, const struct nc_node *n)
 static int expand_once(struct npu_graph *g,
 		       bool (*keep)(const struct npu_graph *g, const struct nc_node *n), bool *changed)
 {
-	struct nc_node **list = g->node;
-	uint32_t count = g->nodes;
+	uint32_t count;
+	struct nc_node **list = nc_graph_take(g, &count);
 
-	g->node = NULL;
-	g->nodes = 0;
-	g->node_room = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct nc_expand e = { .g = g, .n = list[i] };
 		int ret = NC_EXPAND_KEEP;

@@ -70,6 +70,8 @@ uint32_t nc_x_slice(const struct nc_expand *e, uint32_t t, unsigned int axis, in
 		    int64_t end, int64_t step);
 /* With zeroes; @pad holds all begins, then all ends. */
 uint32_t nc_x_pad(const struct nc_expand *e, uint32_t t, const int64_t *pad);
+/* @up - 1 zeroes after each element along @axis but the last. */
+uint32_t nc_x_spread(const struct nc_expand *e, uint32_t t, unsigned int axis, int64_t up);
 uint32_t nc_x_concat(const struct nc_expand *e, int axis, uint32_t count, const uint32_t *t);
 /* Over the axes whose bit is set; they become 1. */
 uint32_t nc_x_reduce(const struct nc_expand *e, enum nc_opcode code, uint32_t t,

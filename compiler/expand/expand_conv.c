@@ -36,8 +36,7 @@ static uint32_t window_conv(const struct nc_expand *e, const struct conv *c, uns
 			 3, (const uint32_t[]){ x, w, b });
 }
 
-/* The input's elements along @axis of @t, @up - 1 zeroes after each but the last. */
-static uint32_t spread(const struct nc_expand *e, uint32_t t, unsigned int axis, int64_t up)
+uint32_t nc_x_spread(const struct nc_expand *e, uint32_t t, unsigned int axis, int64_t up)
 {
 	const struct nc_tensor *x = nc_x_get(e, t);
 	int64_t outer = 1, inner = 1, size = x->dim[axis], pad[8] = { 0 };
@@ -68,7 +67,7 @@ static uint32_t padded(const struct nc_expand *e, uint32_t t, const struct nc_wi
 		int64_t seen = (w->out[i] - 1) * w->stride[i] +
 			       (w->kernel[i] - 1) * w->dilation[i] + 1;
 
-		t = spread(e, t, 2 + i, w->up[i]);
+		t = nc_x_spread(e, t, 2 + i, w->up[i]);
 		pad[2 + i] = w->pad[0][i];
 		pad[rank + 2 + i] = seen - in - w->pad[0][i];
 	}

@@ -142,15 +142,13 @@ static int differentiate(struct npu_graph *g, const struct nc_node *n)
 
 int nc_gradients(struct npu_graph *g)
 {
-	struct nc_node **list = g->node;
-	uint32_t count = g->nodes;
+	struct nc_node **list;
+	uint32_t count;
 	int ret = 0;
 
 	if (!nc_has_gradients(g))
 		return 0;
-	g->node = NULL;
-	g->nodes = 0;
-	g->node_room = 0;
+	list = nc_graph_take(g, &count);
 	for (uint32_t i = 0; !ret && i < count; i++)
 		if (list[i]->op->code == NC_OP_Gradient)
 			ret = differentiate(g, list[i]);

@@ -30,22 +30,6 @@ void nc_grad_transpose(const struct nc_grad *d)
 	nc_grad_add(d, 0, nc_x_transpose(&d->e, nc_grad_out(d, 0), back));
 }
 
-/* Each element of axis @axis with @step - 1 zeroes after it. */
-static uint32_t spread(const struct nc_grad *d, uint32_t t, unsigned int axis, int64_t step)
-{
-	const struct nc_tensor *x = nc_x_get(&d->e, t);
-	int64_t dim[NPU_GRAPH_RANK_MAX], pad[8] = { 0 }, part[4] = { 1, x->dim[axis], 1, 1 };
-
-	for (unsigned int i = 0; i < x->rank; i++) {
-		dim[i] = i == axis ? x->dim[i] * step : x->dim[i];
-		part[0] *= i < axis ? x->dim[i] : 1;
-		part[3] *= i > axis ? x->dim[i] : 1;
-	}
-	pad[6] = step - 1;
-	t = nc_x_pad(&d->e, nc_x_reshape(&d->e, t, 4, part), pad);
-	return nc_x_reshape(&d->e, t, x->rank, dim);
-}
-
 /* Axis by axis: in ascending order, apart by the step, at the start. */
 void nc_grad_slice(const struct nc_grad *d)
 {
@@ -62,9 +46,7 @@ void nc_grad_slice(const struct nc_grad *d)
 
 		if (s.step[i] < 0)
 			t = nc_x_slice(&d->e, t, i, -1, INT64_MIN, -1);
-		if (step > 1 && last)
-			t = spread(d, t, i, step);
-		/* Zeroes after the last one may be too many by now. */
+		t = nc_x_spread(&d->e, t, i, step);
 		pad[i] = first;
 		pad[x->rank + i] = x->dim[i] - first - nc_x_get(&d->e, t)->dim[i];
 	}

@@ -472,8 +472,8 @@ static int check(const struct npu_graph *g, const struct npu_step *step, struct 
 int nc_train(struct npu_graph *g, const struct npu_step *step)
 {
 	struct train s = { .step = step, .params = (int64_t)npu_graph_param_elems(g) };
-	struct nc_node **list = g->node;
-	uint32_t count = g->nodes;
+	struct nc_node **list;
+	uint32_t count;
 	int ret = check(g, step, &g->diag);
 
 	if (ret)
@@ -489,8 +489,7 @@ int nc_train(struct npu_graph *g, const struct npu_step *step)
 	ret = add_inputs(&s);
 	if (ret)
 		return ret;
-	g->node = NULL;
-	g->nodes = g->node_room = 0;
+	list = nc_graph_take(g, &count);
 	ret = place_params(&s);
 	ret = ret ? ret : append_nodes(&s, list, count);
 	if (ret)

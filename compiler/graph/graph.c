@@ -236,6 +236,17 @@ static bool fold_early(const struct npu_graph *g, const struct nc_node *n)
 	return true;
 }
 
+struct nc_node **nc_graph_take(struct npu_graph *g, uint32_t *count)
+{
+	struct nc_node **list = g->node;
+
+	*count = g->nodes;
+	g->node = NULL;
+	g->nodes = 0;
+	g->node_room = 0;
+	return list;
+}
+
 int nc_graph_append(struct npu_graph *g, struct nc_node *n)
 {
 	struct nc_node **list;

@@ -259,6 +259,8 @@ int nc_graph_add_param(struct npu_graph *g, uint32_t tensor);
  * shapes; compute small constants. 0, or -errno recorded in the graph.
  */
 int nc_graph_node(struct npu_graph *g, struct nc_node *n);
+/* The graph's @count nodes, which it has no more: for passes that append them anew. */
+struct nc_node **nc_graph_take(struct npu_graph *g, uint32_t *count);
 /* Append a node whose outputs have their shapes. */
 int nc_graph_append(struct npu_graph *g, struct nc_node *n);
 /* An empty node with room for inputs and outputs; NULL without memory. */

@@ -53,6 +53,34 @@ static void clip(struct nc_nest *n, unsigned int i)
 	n->size[i] = left < n->tile[i] ? left : n->tile[i];
 }
 
+void nc_nest_order(struct nc_nest *n, unsigned int dims, const uint8_t *order,
+		   const uint32_t *full, const uint32_t *tile)
+{
+	n->dims = dims;
+	for (unsigned int i = 0; i < dims; i++) {
+		n->full[i] = full[order[i]];
+		n->tile[i] = tile[order[i]];
+	}
+}
+
+unsigned int nc_nest_loops(unsigned int dims, const uint8_t *order, unsigned int bits)
+{
+	unsigned int loops = 0;
+
+	for (unsigned int i = 0; i < dims; i++)
+		if (bits >> order[i] & 1)
+			loops |= 1u << i;
+	return loops;
+}
+
+void nc_nest_piece(const struct nc_nest *n, const uint8_t *order, uint32_t *at, uint32_t *size)
+{
+	for (unsigned int i = 0; i < n->dims; i++) {
+		at[order[i]] = n->at[i];
+		size[order[i]] = n->size[i];
+	}
+}
+
 void nc_nest_first(struct nc_nest *n)
 {
 	for (unsigned int i = 0; i < n->dims; i++) {

@@ -19,7 +19,7 @@ struct conv_arg {
 	struct nc_axis rows;
 	struct nc_axis columns;
 	bool depthwise;
-	bool channels_outside;
+	const uint8_t *order;
 	uint32_t full[DIMS];
 	union nc_desc *map_desc;
 };
@@ -31,39 +31,10 @@ struct piece {
 	uint32_t size[DIMS];
 };
 
-static void order_loops(bool channels_outside, unsigned int order[DIMS])
-{
-	static const uint8_t orders[2][DIMS] = {
-		{ N, OH, OW, KO, C, KH, KW },
-		{ KO, N, OH, OW, C, KH, KW },
-	};
-
-	for (unsigned int i = 0; i < DIMS; i++)
-		order[i] = orders[channels_outside][i];
-}
-
-static void set_nest(const struct conv_arg *a, const uint32_t *tile, struct nc_nest *nest)
-{
-	unsigned int order[DIMS];
-
-	order_loops(a->channels_outside, order);
-	nest->dims = DIMS;
-	for (unsigned int i = 0; i < DIMS; i++) {
-		nest->full[i] = a->full[order[i]];
-		nest->tile[i] = tile[order[i]];
-	}
-}
-
-static unsigned int loops(const struct conv_arg *a, unsigned int dims)
-{
-	unsigned int order[DIMS], bits = 0;
-
-	order_loops(a->channels_outside, order);
-	for (unsigned int i = 0; i < DIMS; i++)
-		if (dims >> order[i] & 1)
-			bits |= 1u << i;
-	return bits;
-}
+static const uint8_t orders[2][DIMS] = {
+	{ N, OH, OW, KO, C, KH, KW },
+	{ KO, N, OH, OW, C, KH, KW },
+};
 
 /* Weights of a piece: panels of the array's columns, each one run of memory. */
 static void weight_operand(const struct conv_arg *a, const struct piece *p, struct nc_operand *o)
@@ -145,7 +116,8 @@ static void model_operands(const struct conv_arg *a, const uint32_t *tile,
 {
 	const struct kir_window *w = &a->op->win;
 	const unsigned int taps = 1u << C | 1u << KH | 1u << KW;
-	const unsigned int image = 1u << N | 1u << OH | 1u << OW | taps;
+	const unsigned int image = 1u << N | 1u << OH | 1u << OW | taps |
+				   (a->depthwise ? 1u << KO : 0);
 	struct nc_axis_tile rows = { .count = nc_axis_rows(&a->rows, tile[OH], tile[KH]) };
 	struct nc_axis_tile columns = { .count = nc_axis_rows(&a->columns, tile[OW], tile[KW]) };
 	struct piece p = { .group = 0 };
@@ -154,12 +126,12 @@ static void model_operands(const struct conv_arg *a, const uint32_t *tile,
 	memcpy(p.size, tile, sizeof(p.size));
 	input_operand(a, &p, &rows, &columns, &o);
 	nc_model_dma(a->b, m, &o,
-		     nc_nest_fetches(a->b, nest, loops(a, a->depthwise ? image | 1u << KO : image),
+		     nc_nest_fetches(a->b, nest, nc_nest_loops(DIMS, a->order, image),
 				     npu_sat_mul((uint64_t)w->n * w->h, (uint64_t)w->w * w->c)));
 	o = (struct nc_operand){ 0 };
 	weight_operand(a, &p, &o);
 	nc_model_dma(a->b, m, &o,
-		     nc_nest_fetches(a->b, nest, loops(a, 1u << KO | taps),
+		     nc_nest_fetches(a->b, nest, nc_nest_loops(DIMS, a->order, 1u << KO | taps),
 				     kir_conv_packed_elems(a->op)));
 	if (a->op->bias.tensor != KIR_NO_TENSOR)
 		m->bytes += (uint64_t)tile[KO] * 4 + NC_ALIGN_BYTES;
@@ -177,7 +149,7 @@ static struct nc_cost conv_cost(const void *arg, const uint32_t *tile)
 
 	if (!keeps_order(a, tile) || !in_place(a, tile))
 		return (struct nc_cost){ .pressure = UINT64_MAX, .cycles = UINT64_MAX };
-	set_nest(a, tile, &nest);
+	nc_nest_order(&nest, DIMS, a->order, a->full, tile);
 	m.tiles = nc_nest_tiles(&nest);
 	pieces = npu_ceil_div(a->full[C], tile[C]) * npu_ceil_div(a->full[KH], tile[KH]) *
 		npu_ceil_div(a->full[KW], tile[KW]);
@@ -279,17 +251,12 @@ static int add_tiles(struct conv_arg *a, uint32_t node, uint32_t group, const ui
 	struct piece p = { .group = group };
 	struct nc_nest nest = { 0 };
 	struct nc_acc acc = { 0 };
-	unsigned int order[DIMS];
 	int ret;
 
-	order_loops(a->channels_outside, order);
-	set_nest(a, tile, &nest);
+	nc_nest_order(&nest, DIMS, a->order, a->full, tile);
 	nc_nest_first(&nest);
 	do {
-		for (unsigned int i = 0; i < DIMS; i++) {
-			p.at[order[i]] = nest.at[i];
-			p.size[order[i]] = nest.size[i];
-		}
+		nc_nest_piece(&nest, a->order, p.at, p.size);
 		ret = add_piece(a, node, &p, &acc);
 	} while (!ret && nc_nest_next(&nest));
 	return ret;
@@ -298,23 +265,23 @@ static int add_tiles(struct conv_arg *a, uint32_t node, uint32_t group, const ui
 static int search(struct conv_arg *a, uint32_t node, uint32_t *tile)
 {
 	uint64_t best_cycles = UINT64_MAX;
-	bool channels_outside = false;
+	const uint8_t *best = NULL;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		struct nc_search s = { .dims = DIMS, .cost = conv_cost, .arg = a };
 
-		a->channels_outside = i;
+		a->order = orders[i];
 		memcpy(s.full, a->full, sizeof(a->full));
 		s.granule[KO] = a->b->target.array_cols;
 		s.granule[C] = NPU_CONV_CBLOCK;
 		if (nc_search(&s) && conv_cost(a, s.tile).cycles < best_cycles) {
 			best_cycles = conv_cost(a, s.tile).cycles;
 			memcpy(tile, s.tile, DIMS * sizeof(*tile));
-			channels_outside = i;
+			best = orders[i];
 		}
 	}
-	a->channels_outside = channels_outside;
-	if (best_cycles == UINT64_MAX)
+	a->order = best;
+	if (!best)
 		return nc_op_error(a->b, node, "the smallest tile of the convolution does not fit %u bytes of scratchpad and %u of accumulators",
 				   nc_cache_bytes(a->b), a->b->limits.acc_bytes);
 	return 0;

@@ -20,7 +20,7 @@ struct wgrad_arg {
 	struct nc_axis rows;
 	struct nc_axis columns;
 	bool depthwise;
-	bool inputs_outside;
+	const uint8_t *order;
 	uint32_t full[DIMS];
 	union nc_desc *map_desc;
 };
@@ -32,39 +32,10 @@ struct piece {
 	uint32_t size[DIMS];
 };
 
-static void order_loops(bool inputs_outside, unsigned int order[DIMS])
-{
-	static const uint8_t orders[2][DIMS] = {
-		{ KO, C, KH, KW, N, OH, OW },
-		{ C, KH, KW, KO, N, OH, OW },
-	};
-
-	for (unsigned int i = 0; i < DIMS; i++)
-		order[i] = orders[inputs_outside][i];
-}
-
-static void set_nest(const struct wgrad_arg *a, const uint32_t *tile, struct nc_nest *nest)
-{
-	unsigned int order[DIMS];
-
-	order_loops(a->inputs_outside, order);
-	nest->dims = DIMS;
-	for (unsigned int i = 0; i < DIMS; i++) {
-		nest->full[i] = a->full[order[i]];
-		nest->tile[i] = tile[order[i]];
-	}
-}
-
-static unsigned int loops(const struct wgrad_arg *a, unsigned int dims)
-{
-	unsigned int order[DIMS], bits = 0;
-
-	order_loops(a->inputs_outside, order);
-	for (unsigned int i = 0; i < DIMS; i++)
-		if (dims >> order[i] & 1)
-			bits |= 1u << i;
-	return bits;
-}
+static const uint8_t orders[2][DIMS] = {
+	{ KO, C, KH, KW, N, OH, OW },
+	{ C, KH, KW, KO, N, OH, OW },
+};
 
 static uint32_t first_channel(const struct wgrad_arg *a, const struct piece *p)
 {
@@ -131,7 +102,8 @@ static void model_operands(const struct wgrad_arg *a, const uint32_t *tile,
 {
 	const struct kir_window *w = &a->op->win;
 	const unsigned int places = 1u << N | 1u << OH | 1u << OW;
-	const unsigned int image = places | 1u << C | 1u << KH | 1u << KW;
+	const unsigned int image = places | 1u << C | 1u << KH | 1u << KW |
+				   (a->depthwise ? 1u << KO : 0);
 	struct nc_axis_tile rows = { .count = nc_axis_rows(&a->rows, tile[OH], tile[KH]) };
 	struct nc_axis_tile columns = { .count = nc_axis_rows(&a->columns, tile[OW], tile[KW]) };
 	struct piece p = { .group = 0 };
@@ -140,12 +112,12 @@ static void model_operands(const struct wgrad_arg *a, const uint32_t *tile,
 	memcpy(p.size, tile, sizeof(p.size));
 	input_operand(a, &p, &rows, &columns, &o);
 	nc_model_dma(a->b, m, &o,
-		     nc_nest_fetches(a->b, nest, loops(a, a->depthwise ? image | 1u << KO : image),
+		     nc_nest_fetches(a->b, nest, nc_nest_loops(DIMS, a->order, image),
 				     npu_sat_mul((uint64_t)w->n * w->h, (uint64_t)w->w * w->c)));
 	o = (struct nc_operand){ 0 };
 	dy_operand(a, &p, &o);
 	nc_model_dma(a->b, m, &o,
-		     nc_nest_fetches(a->b, nest, loops(a, places | 1u << KO),
+		     nc_nest_fetches(a->b, nest, nc_nest_loops(DIMS, a->order, places | 1u << KO),
 				     npu_sat_mul((uint64_t)w->n * w->oh, (uint64_t)w->ow * w->k)));
 }
 
@@ -176,7 +148,7 @@ static struct nc_cost wgrad_cost(const void *arg, const uint32_t *tile)
 
 	if (!keeps_order(a, tile))
 		return (struct nc_cost){ .pressure = UINT64_MAX, .cycles = UINT64_MAX };
-	set_nest(a, tile, &nest);
+	nc_nest_order(&nest, DIMS, a->order, a->full, tile);
 	m.tiles = nc_nest_tiles(&nest);
 	pieces = npu_ceil_div(a->full[N], tile[N]) * npu_ceil_div(a->full[OH], tile[OH]) *
 		npu_ceil_div(a->full[OW], tile[OW]);
@@ -276,18 +248,13 @@ static int add_tiles(struct wgrad_arg *a, uint32_t node, uint32_t group, const u
 {
 	struct piece p = { .group = group };
 	struct nc_nest nest = { 0 };
-	unsigned int order[DIMS];
 	uint32_t buffer = 0;
 	int ret;
 
-	order_loops(a->inputs_outside, order);
-	set_nest(a, tile, &nest);
+	nc_nest_order(&nest, DIMS, a->order, a->full, tile);
 	nc_nest_first(&nest);
 	do {
-		for (unsigned int i = 0; i < DIMS; i++) {
-			p.at[order[i]] = nest.at[i];
-			p.size[order[i]] = nest.size[i];
-		}
+		nc_nest_piece(&nest, a->order, p.at, p.size);
 		ret = add_piece(a, node, &p, &buffer);
 	} while (!ret && nc_nest_next(&nest));
 	return ret;
@@ -296,22 +263,22 @@ static int add_tiles(struct wgrad_arg *a, uint32_t node, uint32_t group, const u
 static int search(struct wgrad_arg *a, uint32_t node, uint32_t *tile)
 {
 	uint64_t best_cycles = UINT64_MAX;
-	bool inputs_outside = false;
+	const uint8_t *best = NULL;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		struct nc_search s = { .dims = DIMS, .cost = wgrad_cost, .arg = a };
 
-		a->inputs_outside = i;
+		a->order = orders[i];
 		memcpy(s.full, a->full, sizeof(a->full));
 		s.granule[KO] = a->b->target.array_cols;
 		if (nc_search(&s) && wgrad_cost(a, s.tile).cycles < best_cycles) {
 			best_cycles = wgrad_cost(a, s.tile).cycles;
 			memcpy(tile, s.tile, DIMS * sizeof(*tile));
-			inputs_outside = i;
+			best = orders[i];
 		}
 	}
-	a->inputs_outside = inputs_outside;
-	if (best_cycles == UINT64_MAX)
+	a->order = best;
+	if (!best)
 		return nc_op_error(a->b, node, "the smallest tile of the weights' gradient does not fit %u bytes of scratchpad and %u of accumulators",
 				   nc_cache_bytes(a->b), a->b->limits.acc_bytes);
 	return 0;
